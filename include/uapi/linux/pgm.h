@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * PGM (RFC 3208) sockets: socket(AF_INET, SOCK_RDM, IPPROTO_PGM).
+ * See pgm(7). Times are microseconds unless stated.
+ */
+#ifndef _UAPI_LINUX_PGM_H
+#define _UAPI_LINUX_PGM_H
+
+#include <linux/types.h>
+
+#ifndef IPPROTO_PGM
+#define IPPROTO_PGM 113
+#endif
+
+/* Socket options, level IPPROTO_PGM. The numbers of options that are not
+ * there yet are reserved; using one fails with ENOPROTOOPT.
+ */
+#define PGM_SEND_WINDOW		1	/* struct pgm_send_window, source */
+#define PGM_AMBIENT_SPM		11	/* __u32, source, before connect */
+#define PGM_HEARTBEAT_SPM	12	/* __u32[1..32], source, before connect */
+#define PGM_NAK_BO_IVL		13	/* __u32, receiver, before listen or join */
+#define PGM_NAK_RPT_IVL		14	/* __u32, receiver, before listen or join */
+#define PGM_NAK_RDATA_IVL	15	/* __u32, receiver, before listen or join */
+#define PGM_NAK_NCF_RETRIES	16	/* __u32 1..255, receiver */
+#define PGM_NAK_DATA_RETRIES	17	/* __u32 1..255, receiver */
+#define PGM_ABORT_ON_RESET	21	/* int, receiver, any time */
+#define PGM_TSI			23	/* struct pgm_tsi, get */
+#define PGM_GET_LOSS		27	/* struct pgm_loss, receiver, get */
+#define PGM_SENDER_STATS	6	/* struct pgm_sender_stats, source, get */
+#define PGM_RECEIVER_STATS	7	/* struct pgm_receiver_stats, receiver, get */
+#define PGM_MSS			9	/* int, largest unfragmented message, source, get */
+#define PGM_MSGSIZE_MAX		10	/* int, largest message, source, get */
+
+/* Control message, level IPPROTO_PGM, type PGM_RCVINFO: struct pgm_rcvinfo
+ * with each message after PGM_RECVRCVINFO was set to 1.
+ */
+#define PGM_RCVINFO		30
+#define PGM_RECVRCVINFO		30	/* int, receiver, any time */
+
+/**
+ * struct pgm_send_window - rate and transmit window of a source
+ * @rate_kbit: TXW_MAX_RTE in kbit/s (1000 bit/s), 0 keeps the default
+ * @window_ms: TXW_SECS in milliseconds, 0 derives it from the other two
+ * @window_bytes: TXW_BYTES, 0 derives it from the other two
+ */
+struct pgm_send_window {
+	__u32	rate_kbit;
+	__u32	window_ms;
+	__u32	window_bytes;
+};
+
+/**
+ * struct pgm_tsi - Transport Session Identifier (RFC 3208 section 3.1)
+ * @gsi: Global Source ID
+ * @sport: Data-Source Port
+ */
+struct pgm_tsi {
+	__u8	gsi[6];
+	__be16	sport;
+};
+
+/**
+ * struct pgm_loss - the last unrecoverable loss that a call reported
+ * @tsi: the session
+ * @first: first sequence number lost
+ * @count: how many sequence numbers in a row
+ */
+struct pgm_loss {
+	struct pgm_tsi	tsi;
+	__u32		first;
+	__u32		count;
+};
+
+#define PGM_RCV_SYN	0x1	/* the first message of its session */
+
+/**
+ * struct pgm_rcvinfo - where a message comes from
+ * @tsi: the session
+ * @sqn: sequence number of its first packet
+ * @flags: PGM_RCV_*
+ */
+struct pgm_rcvinfo {
+	struct pgm_tsi	tsi;
+	__u32		sqn;
+	__u32		flags;
+};
+
+/**
+ * struct pgm_sender_stats - counters of a source
+ * @odata: ODATA packets sent
+ * @odata_bytes: their TSDU bytes
+ * @rdata: repairs sent
+ * @rdata_bytes: their TSDU bytes
+ * @ncf: NCFs sent
+ * @spm: SPMs sent
+ * @naks: NAK packets received
+ * @nak_sqns: sequence numbers they asked for
+ * @spmrs: SPM requests received
+ * @nnaks: NULL NAKs received
+ */
+struct pgm_sender_stats {
+	__u64	odata;
+	__u64	odata_bytes;
+	__u64	rdata;
+	__u64	rdata_bytes;
+	__u64	ncf;
+	__u64	spm;
+	__u64	naks;
+	__u64	nak_sqns;
+	__u64	spmrs;
+	__u64	nnaks;
+};
+
+/**
+ * struct pgm_receiver_stats - counters of a session, or of all sessions of a
+ * datagram socket
+ * @data: data packets accepted
+ * @data_bytes: their TSDU bytes
+ * @duplicates: data packets received again
+ * @missing: sequence numbers found missing
+ * @repaired: of these, filled later
+ * @lost: of these, given up and reported
+ * @naks: NAK packets sent
+ * @nak_sqns: sequence numbers they asked for
+ * @ncfs: NCFs received
+ * @spms: SPMs accepted
+ * @spmrs: SPM requests sent
+ * @apdus: messages handed to the socket
+ * @recovery_ns: time from detection to repair, summed over @repaired
+ * @recovery_max_ns: the longest of these
+ */
+struct pgm_receiver_stats {
+	__u64	data;
+	__u64	data_bytes;
+	__u64	duplicates;
+	__u64	missing;
+	__u64	repaired;
+	__u64	lost;
+	__u64	naks;
+	__u64	nak_sqns;
+	__u64	ncfs;
+	__u64	spms;
+	__u64	spmrs;
+	__u64	apdus;
+	__u64	recovery_ns;
+	__u64	recovery_max_ns;
+};
+
+#endif /* _UAPI_LINUX_PGM_H */

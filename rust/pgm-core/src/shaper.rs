@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The token bucket at TXW_MAX_RTE and the bound on back-to-back packets (RFC 3208 §5.1.2).
+
+use crate::time::{Duration, Instant};
+
+/// How much faster than TXW_MAX_RTE packets may follow each other inside a burst.
+const PEAK: u64 = 8;
+/// The bucket holds this much time's worth of TXW_MAX_RTE, or [`MIN_DEPTH`] if that is more.
+const DEPTH: Duration = Duration::from_millis(4);
+/// Bytes: a few full packets, so that slow sources still send them whole.
+const MIN_DEPTH: u64 = 6_000;
+const SECOND: u64 = 1_000_000_000;
+
+/// A token bucket in bytes. Tokens are kept as time: a debt that real time pays back.
+#[derive(Clone, Debug)]
+pub(crate) struct Shaper {
+    rate: u64,
+    /// When the bucket will be full again: a virtual clock that every byte pushes ahead.
+    full_at: Instant,
+    /// No packet before this: the leaky bucket at the peak rate.
+    gap_until: Instant,
+}
+
+impl Shaper {
+    /// `rate` in bytes a second.
+    pub(crate) fn new(rate: u64) -> Self {
+        Self {
+            rate: rate.max(1),
+            full_at: Instant::ZERO,
+            gap_until: Instant::ZERO,
+        }
+    }
+
+    pub(crate) fn set_rate(&mut self, rate: u64) {
+        self.rate = rate.max(1);
+    }
+
+    fn cost(&self, bytes: u64, rate: u64) -> Duration {
+        let ns = bytes.saturating_mul(SECOND).checked_div(rate);
+        Duration::from_nanos(ns.unwrap_or(0))
+    }
+
+    fn depth(&self) -> Duration {
+        DEPTH.max(self.cost(MIN_DEPTH, self.rate))
+    }
+
+    /// When a packet of `bytes` may leave: now or earlier means at once.
+    pub(crate) fn ready_at(&self, bytes: u64) -> Instant {
+        let debt = self.full_at.after(self.cost(bytes, self.rate));
+        debt.before(self.depth()).max(self.gap_until)
+    }
+
+    /// Accounts for a packet of `bytes` that leaves at `now`.
+    pub(crate) fn spend(&mut self, now: Instant, bytes: u64) {
+        self.full_at = self.full_at.max(now).after(self.cost(bytes, self.rate));
+        self.gap_until = now.after(self.cost(bytes, self.rate.saturating_mul(PEAK)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends 1500-byte packets as fast as the shaper lets, and slides every interval over the run.
+    // req: SRC-03 SRC-04 SRC-05
+    #[test]
+    fn any_interval_stays_below_bucket_plus_rate() {
+        for rate in [16_000u64, 1_000_000, 125_000_000] {
+            let mut shaper = Shaper::new(rate);
+            let mut now = Instant::ZERO.after(Duration::from_secs(1));
+            let mut sent = std::vec::Vec::new();
+            for _ in 0..300 {
+                now = now.max(shaper.ready_at(1500));
+                shaper.spend(now, 1500);
+                sent.push(now.nanos());
+            }
+            let depth = shaper.depth().nanos() * rate / SECOND;
+            for (i, from) in sent.iter().enumerate() {
+                for (j, to) in sent.iter().enumerate().skip(i) {
+                    let bytes = u64::try_from(j - i + 1).unwrap() * 1500;
+                    assert!(bytes <= depth + (to - from) * rate / SECOND + 2);
+                }
+            }
+            let gap = 1500 * SECOND / rate / PEAK;
+            assert!(sent.windows(2).all(|w| w[1] - w[0] >= gap));
+            let long_run = (sent[299] - sent[0]) * rate / SECOND;
+            assert!(long_run <= 299 * 1500 && long_run + depth + 1500 >= 299 * 1500);
+        }
+    }
+}
