@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The checksum over a whole PGM packet: header, options and payload, no pseudo-header (RFC 3208 §8).
+
+/// One's complement partial sum of big-endian 16-bit words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sum(u16);
+
+impl Sum {
+    /// The sum over nothing.
+    pub const ZERO: Sum = Sum(0);
+
+    /// The sum over `bytes`; an odd last byte is the high half of its word.
+    pub fn of(bytes: &[u8]) -> Sum {
+        // 32-bit words in 64 bits: no carry is lost below 16 GB, and 2^16 = 1 modulo 0xFFFF.
+        let mut sum: u64 = 0;
+        let mut rest = bytes;
+        while let Some((word, tail)) = rest.split_first_chunk::<4>() {
+            sum = sum.wrapping_add(u64::from(u32::from_be_bytes(*word)));
+            rest = tail;
+        }
+        let mut last = [0; 4];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        Sum::fold(sum.wrapping_add(u64::from(u32::from_be_bytes(last))))
+    }
+
+    /// The sum over both, where the bytes of `other` start at an even offset.
+    #[must_use]
+    #[allow(clippy::should_implement_trait)]
+    pub fn add(self, other: Sum) -> Sum {
+        Sum::fold(u64::from(self.0).wrapping_add(u64::from(other.0)))
+    }
+
+    /// From the kernel's `__wsum`: the same sum over words in the machine's byte order.
+    pub fn from_wsum(wsum: u32) -> Sum {
+        let Sum(native) = Sum::fold(u64::from(wsum));
+        Sum(u16::from_be_bytes(native.to_ne_bytes()))
+    }
+
+    /// The value for the checksum field: the complement. A computed 0 is 0xFFFF, for 0 says that
+    /// there is no checksum.
+    pub const fn finish(self) -> u16 {
+        match !self.0 {
+            0 => 0xFFFF,
+            sum => sum,
+        }
+    }
+
+    fn fold(sum: u64) -> Sum {
+        let [a, b, c, d, e, f, g, h] = sum.to_be_bytes();
+        let words = [[a, b], [c, d], [e, f], [g, h]];
+        let mut folded: u16 = 0;
+        for word in words {
+            let (sum, carry) = folded.overflowing_add(u16::from_be_bytes(word));
+            // After a carry the sum is at most 0xFFFE.
+            folded = sum.wrapping_add(u16::from(carry));
+        }
+        Sum(folded)
+    }
+}
+
+/// Whether the packet has a checksum (the field is not 0) and it is right over all of `packet`.
+pub fn verify(packet: &[u8]) -> bool {
+    match packet {
+        [_, _, _, _, _, _, 0, 0, ..] => false,
+        [_, _, _, _, _, _, _, _, ..] => Sum::of(packet) == Sum(0xFFFF),
+        _ => false,
+    }
+}

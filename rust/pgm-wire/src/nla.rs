@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Network-layer addresses (NLA), preceded on the wire by their address family (RFC 3208 §8.1).
+
+use crate::reader::Reader;
+use crate::writer::Writer;
+use crate::Error;
+
+/// Address family numbers of RFC 1700.
+const AFI_IPV4: u16 = 1;
+const AFI_IPV6: u16 = 2;
+
+/// A network-layer address, in network byte order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Addr {
+    /// IPv4, AFI 1.
+    V4([u8; 4]),
+    /// IPv6, AFI 2.
+    V6([u8; 16]),
+}
+
+impl Addr {
+    /// 224.0.0.0/4 or ff00::/8.
+    pub const fn is_multicast(&self) -> bool {
+        match self {
+            Addr::V4([first, ..]) => *first & 0xF0 == 0xE0,
+            Addr::V6([first, ..]) => *first == 0xFF,
+        }
+    }
+
+    /// 0.0.0.0 or ::
+    pub const fn is_unspecified(&self) -> bool {
+        match self {
+            Addr::V4(bytes) => u32::from_be_bytes(*bytes) == 0,
+            Addr::V6(bytes) => u128::from_be_bytes(*bytes) == 0,
+        }
+    }
+
+    /// Whether this is an IPv4 address.
+    pub const fn is_v4(&self) -> bool {
+        matches!(self, Addr::V4(_))
+    }
+
+    const fn afi(&self) -> u16 {
+        match self {
+            Addr::V4(_) => AFI_IPV4,
+            Addr::V6(_) => AFI_IPV6,
+        }
+    }
+
+    /// AFI, two reserved bytes, address.
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Addr, Error> {
+        Self::read_with(r).map(|(addr, _)| addr)
+    }
+
+    /// The same where the two bytes after the AFI have a meaning.
+    pub(crate) fn read_with(r: &mut Reader<'_>) -> Result<(Addr, u16), Error> {
+        let afi = r.u16()?;
+        let between = r.u16()?;
+        let addr = match afi {
+            AFI_IPV4 => Addr::V4(r.array()?),
+            AFI_IPV6 => Addr::V6(r.array()?),
+            _ => return Err(Error::Afi),
+        };
+        Ok((addr, between))
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer<'_>) {
+        self.write_with(w, 0);
+    }
+
+    pub(crate) fn write_with(&self, w: &mut Writer<'_>, between: u16) {
+        w.u16(self.afi());
+        w.u16(between);
+        self.write_bare(w);
+    }
+
+    /// The address alone.
+    pub(crate) fn write_bare(&self, w: &mut Writer<'_>) {
+        match self {
+            Addr::V4(bytes) => w.bytes(bytes),
+            Addr::V6(bytes) => w.bytes(bytes),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A checked view over a received packet.
+
+use crate::reader::Reader;
+use crate::{
+    checksum, option, Ack, Data, Error, Header, Nak, Options, PacketType, Poll, Polr, Spm, Tsi,
+};
+
+/// The type-specific part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Body {
+    Spm(Spm),
+    Poll(Poll),
+    Polr(Polr),
+    Odata(Data),
+    Rdata(Data),
+    Nak(Nak),
+    Nnak(Nak),
+    Ncf(Nak),
+    Spmr,
+    Ack(Ack),
+}
+
+impl Body {
+    fn read(kind: PacketType, r: &mut Reader<'_>) -> Result<Body, Error> {
+        match kind {
+            PacketType::Spm => Spm::read(r).map(Body::Spm),
+            PacketType::Poll => Poll::read(r).map(Body::Poll),
+            PacketType::Polr => Polr::read(r).map(Body::Polr),
+            PacketType::Odata => Data::read(r).map(Body::Odata),
+            PacketType::Rdata => Data::read(r).map(Body::Rdata),
+            PacketType::Nak => Nak::read(r).map(Body::Nak),
+            PacketType::Nnak => Nak::read(r).map(Body::Nnak),
+            PacketType::Ncf => Nak::read(r).map(Body::Ncf),
+            PacketType::Spmr => Ok(Body::Spmr),
+            PacketType::Ack => Ack::read(r).map(Body::Ack),
+        }
+    }
+}
+
+/// Answer of [`extent`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// Ask again with at least so many bytes of the packet: more than were given, no more than it has.
+    More(usize),
+    /// Header, type-specific part and options take so many bytes.
+    Whole(usize),
+}
+
+/// How many leading bytes header, type-specific part and options take, told from the first bytes of
+/// a packet of `total` bytes. Options are not checked beyond their total length.
+pub fn extent(prefix: &[u8], total: usize) -> Result<Extent, Error> {
+    let mut r = Reader::new(prefix.get(..total).unwrap_or(prefix));
+    match read(&mut r, total) {
+        Ok(_) => Ok(Extent::Whole(r.position())),
+        Err(Error::Truncated) if r.wanted() <= total => Ok(Extent::More(r.wanted())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Everything before the payload; the options as their bytes behind OPT_LENGTH.
+fn read<'a>(r: &mut Reader<'a>, total: usize) -> Result<(Header, Body, &'a [u8]), Error> {
+    let header = Header::read(r)?;
+    let body = Body::read(header.kind, r)?;
+    let options = if header.options_present {
+        option::read_area(r, total)?
+    } else {
+        &[]
+    };
+    Ok((header, body, options))
+}
+
+/// A received packet that obeys the format.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Packet<'a> {
+    /// The common header.
+    pub header: Header,
+    /// The type-specific part.
+    pub body: Body,
+    /// The options.
+    pub options: Options<'a>,
+    /// The TSDU; empty on all types but ODATA and RDATA, and after [`Packet::parse_header`].
+    pub payload: &'a [u8],
+    header_len: usize,
+}
+
+impl<'a> Packet<'a> {
+    /// Checks a whole packet; `bytes` is the payload of the IP packet.
+    ///
+    /// A checksum of 0 means none, which ODATA and RDATA may not have; any other is verified.
+    pub fn parse(bytes: &'a [u8]) -> Result<Packet<'a>, Error> {
+        // The checksum first: what was damaged on the way says nothing about its sender.
+        let header = Header::read(&mut Reader::new(bytes))?;
+        if header.checksum != 0 && !checksum::verify(bytes) {
+            return Err(Error::Checksum);
+        }
+        let mut packet = Packet::parse_header(bytes, bytes.len())?;
+        if header.kind.has_payload() {
+            packet.payload = bytes.get(packet.header_len..).unwrap_or(&[]);
+        }
+        Ok(packet)
+    }
+
+    /// The same when the payload is elsewhere: `header` has at least as many bytes as [`extent`]
+    /// says, of a packet of `total` bytes. A checksum that is there is left to the caller.
+    pub fn parse_header(header: &'a [u8], total: usize) -> Result<Packet<'a>, Error> {
+        let mut r = Reader::new(header);
+        let (header, body, area) = read(&mut r, total)?;
+        if header.checksum == 0 && header.kind.has_payload() {
+            return Err(Error::ChecksumMissing);
+        }
+        let options = Options::check(&header, area)?;
+        let header_len = r.position();
+        let rest = total.checked_sub(header_len).ok_or(Error::Truncated)?;
+        let tsdu_len = usize::from(header.tsdu_len);
+        if tsdu_len > rest || (tsdu_len < rest && header.kind.has_payload()) {
+            return Err(Error::TsduLength);
+        }
+        Ok(Packet {
+            header,
+            body,
+            options,
+            payload: &[],
+            header_len,
+        })
+    }
+
+    /// Offset of the payload.
+    pub const fn header_len(&self) -> usize {
+        self.header_len
+    }
+
+    /// See [`Header::tsi`].
+    pub const fn tsi(&self) -> Tsi {
+        self.header.tsi()
+    }
+
+    /// See [`Header::data_port`].
+    pub const fn data_port(&self) -> u16 {
+        self.header.data_port()
+    }
+}
