@@ -52,8 +52,8 @@ pub struct DataOptions {
 /// What only a parity packet may bear (§11.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Parity {
-    /// OPT_PARITY_GRP: the parity group, left out for group 0.
-    pub grp: Option<u32>,
+    /// OPT_PARITY_GRP: the parity group; group 0 has no option.
+    pub grp: u32,
     /// OPT_VAR_PKTLEN in the header: lengths are appended and encoded too.
     pub var_pktlen: bool,
     /// OPT_FRAGMENT of the data packets, encoded like their payload.
@@ -66,7 +66,7 @@ impl DataOptions {
         match self.parity {
             Some(parity) => {
                 o.put(parity.fragment);
-                o.put(parity.grp.map(ParityGrp));
+                o.put((parity.grp != 0).then_some(ParityGrp(parity.grp)));
             }
             None => o.put(self.fragment),
         }

@@ -8,17 +8,26 @@ use crate::{
 
 /// The type-specific part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)]
 pub enum Body {
+    /// Source path message (RFC 3208 §8.1).
     Spm(Spm),
+    /// Poll request (§14.7.1).
     Poll(Poll),
+    /// Poll response (§14.7.2).
     Polr(Polr),
+    /// Original data (§8.2).
     Odata(Data),
+    /// Repair data (§8.2).
     Rdata(Data),
+    /// Negative acknowledgment (§8.3).
     Nak(Nak),
+    /// NULL negative acknowledgment (§8.3).
     Nnak(Nak),
+    /// NAK confirmation (§8.3).
     Ncf(Nak),
+    /// SPM request (§13.6): nothing but the header.
     Spmr,
+    /// Acknowledgment of PGMCC.
     Ack(Ack),
 }
 

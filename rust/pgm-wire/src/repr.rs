@@ -28,17 +28,26 @@ pub struct Ports {
 
 /// A packet to be sent: its type-specific part and what that type may bear.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)]
 pub enum Repr {
+    /// Source path message (RFC 3208 §8.1).
     Spm(Spm, SpmOptions),
+    /// Poll request (§14.7.1).
     Poll(Poll, PollOptions),
+    /// Poll response (§14.7.2).
     Polr(Polr, PolrOptions),
+    /// Original data (§8.2).
     Odata(Data, DataOptions),
+    /// Repair data (§8.2).
     Rdata(Data, DataOptions),
+    /// Negative acknowledgment (§8.3).
     Nak(Nak, NakOptions),
+    /// NULL negative acknowledgment (§8.3).
     Nnak(Nak, NnakOptions),
+    /// NAK confirmation (§8.3).
     Ncf(Nak, NcfOptions),
+    /// SPM request (§13.6): nothing but the header.
     Spmr,
+    /// Acknowledgment of PGMCC, sent as type 0x0D.
     Ack(Ack, AckOptions),
 }
 

@@ -3,28 +3,47 @@
 
 use crate::PacketType::{self, *};
 
-/// Option numbers.
-#[allow(missing_docs)]
+/// Option numbers: the type byte without OPT_END.
 pub mod number {
+    /// OPT_LENGTH (RFC 3208 §9.1).
     pub const LENGTH: u8 = 0x00;
+    /// OPT_FRAGMENT (§9.2).
     pub const FRAGMENT: u8 = 0x01;
+    /// OPT_NAK_LIST (§9.3).
     pub const NAK_LIST: u8 = 0x02;
+    /// OPT_JOIN (§9.4).
     pub const JOIN: u8 = 0x03;
+    /// OPT_NAK_BO_IVL (§15.4.1).
     pub const NAK_BO_IVL: u8 = 0x04;
+    /// OPT_NAK_BO_RNG (§15.4.2).
     pub const NAK_BO_RNG: u8 = 0x05;
+    /// OPT_REDIRECT (§9.5).
     pub const REDIRECT: u8 = 0x07;
+    /// OPT_PARITY_PRM (§11.8.1).
     pub const PARITY_PRM: u8 = 0x08;
+    /// OPT_PARITY_GRP (§11.8.2).
     pub const PARITY_GRP: u8 = 0x09;
+    /// OPT_CURR_TGSIZE (§11.8.3).
     pub const CURR_TGSIZE: u8 = 0x0A;
+    /// OPT_NBR_UNREACH (§15.4.3).
     pub const NBR_UNREACH: u8 = 0x0B;
+    /// OPT_PATH_NLA (§15.4.4).
     pub const PATH_NLA: u8 = 0x0C;
+    /// OPT_SYN (§9.6).
     pub const SYN: u8 = 0x0D;
+    /// OPT_FIN (§9.7).
     pub const FIN: u8 = 0x0E;
+    /// OPT_RST (§9.8).
     pub const RST: u8 = 0x0F;
+    /// OPT_CR (§12.7.1).
     pub const CR: u8 = 0x10;
+    /// OPT_CRQST (§12.7.2).
     pub const CRQST: u8 = 0x11;
+    /// OPT_PGMCC_DATA, not in the RFC.
     pub const PGMCC_DATA: u8 = 0x12;
+    /// OPT_PGMCC_FEEDBACK, not in the RFC.
     pub const PGMCC_FEEDBACK: u8 = 0x13;
+    /// OPT_INVALID: what a network element made of an option it did not know (§9).
     pub const INVALID: u8 = 0x7F;
 }
 

@@ -196,12 +196,14 @@ impl<'a> Options<'a> {
         self.find()
     }
 
-    /// OPT_PARITY_GRP (§11.8.2), on parity packets only.
+    /// OPT_PARITY_GRP (§11.8.2), on parity packets only; never 0.
     pub fn parity_grp(&self) -> Option<u32> {
         if !self.parity {
             return None;
         }
-        self.find().map(|ParityGrp(grp)| grp)
+        self.find()
+            .map(|ParityGrp(grp)| grp)
+            .filter(|grp| *grp != 0)
     }
 
     /// OPT_CURR_TGSIZE (§11.8.3), in packets.
