@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Wrappers of inline functions and macros, for Rust. No logic here.
+ */
+#include "helpers.h"
+
+MODULE_VERSION("0.1.0");
+
+const size_t pgm_layout[] = {
+	sizeof(struct sock),
+	sizeof(struct inet_sock),
+	offsetof(struct sock, sk_receive_queue),
+	offsetof(struct sock, sk_shutdown),
+	offsetof(struct inet_sock, inet_saddr),
+	offsetof(struct inet_sock, mc_list),
+	sizeof(struct hrtimer),
+	sizeof(struct proto),
+};
+
+struct net *pgm_sock_net(const struct sock *sk)
+{
+	return sock_net(sk);
+}
+
+void pgm_sock_hold(struct sock *sk)
+{
+	sock_hold(sk);
+}
+
+void pgm_sock_put(struct sock *sk)
+{
+	sock_put(sk);
+}
+
+void pgm_lock_sock(struct sock *sk)
+{
+	lock_sock(sk);
+}
+
+void pgm_bh_lock_sock(struct sock *sk)
+{
+	local_bh_disable();
+	bh_lock_sock(sk);
+}
+
+void pgm_bh_lock_sock_nested(struct sock *sk)
+{
+	local_bh_disable();
+	bh_lock_sock_nested(sk);
+}
+
+void pgm_bh_unlock_sock(struct sock *sk)
+{
+	bh_unlock_sock(sk);
+	local_bh_enable();
+}
+
+bool pgm_sock_owned(const struct sock *sk)
+{
+	return sock_owned_by_user_nocheck(sk);
+}
+
+int pgm_add_backlog(struct sock *sk, struct sk_buff *skb, unsigned int limit)
+{
+	return sk_add_backlog(sk, skb, limit);
+}
+
+bool pgm_sock_flag(const struct sock *sk, enum sock_flags flag)
+{
+	return sock_flag(sk, flag);
+}
+
+void pgm_sock_set_flag(struct sock *sk, enum sock_flags flag)
+{
+	sock_set_flag(sk, flag);
+}
+
+void pgm_sock_orphan(struct sock *sk)
+{
+	sock_orphan(sk);
+}
+
+int pgm_sock_error(struct sock *sk)
+{
+	return sock_error(sk);
+}
+
+int pgm_rmem_alloc(const struct sock *sk)
+{
+	return sk_rmem_alloc_get(sk);
+}
+
+int pgm_wmem_alloc(const struct sock *sk)
+{
+	return sk_wmem_alloc_get(sk);
+}
+
+void pgm_wmem_queued_add(struct sock *sk, int bytes)
+{
+	sk_wmem_queued_add(sk, bytes);
+}
+
+long pgm_sndtimeo(const struct sock *sk, bool noblock)
+{
+	return sock_sndtimeo(sk, noblock);
+}
+
+long pgm_rcvtimeo(const struct sock *sk, bool noblock)
+{
+	return sock_rcvtimeo(sk, noblock);
+}
+
+int pgm_intr_errno(long timeo)
+{
+	return sock_intr_errno(timeo);
+}
+
+bool pgm_signal_pending(void)
+{
+	return signal_pending(current);
+}
+
+void pgm_wait(struct sock *sk, long *timeo)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+
+	add_wait_queue(sk_sleep(sk), &wait);
+	release_sock(sk);
+	*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
+	lock_sock(sk);
+	remove_wait_queue(sk_sleep(sk), &wait);
+}
+
+void pgm_data_ready(struct sock *sk)
+{
+	sk->sk_data_ready(sk);
+}
+
+void pgm_wake_writers(struct sock *sk)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_poll(&wq->wait,
+					   EPOLLOUT | EPOLLWRNORM);
+	sk_wake_async_rcu(sk, SOCK_WAKE_SPACE, POLL_OUT);
+	rcu_read_unlock();
+}
+
+void pgm_state_change(struct sock *sk)
+{
+	sk->sk_state_change(sk);
+}
+
+void pgm_poll_wait(struct file *file, struct socket *sock, poll_table *wait)
+{
+	sock_poll_wait(file, sock, wait);
+}
+
+void pgm_clear_mc_all(struct sock *sk)
+{
+	inet_clear_bit(MC_ALL, sk);
+}
+
+void pgm_prot_inuse_add(struct sock *sk, int n)
+{
+	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, n);
+}
+
+void pgm_sk_set_daddr(struct sock *sk, __be32 addr)
+{
+	inet_sk(sk)->inet_daddr = addr;
+}
+
+void pgm_sk_set_state(struct sock *sk, int state)
+{
+	inet_sk_state_store(sk, state);
+}
+
+int pgm_sk_state(const struct sock *sk)
+{
+	return inet_sk_state_load(sk);
+}
+
+__be32 pgm_sk_rcv_saddr(const struct sock *sk)
+{
+	return inet_sk(sk)->inet_rcv_saddr;
+}
+
+int pgm_sk_bound_dev(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_bound_dev_if);
+}
+
+bool pgm_sk_reuse(const struct sock *sk)
+{
+	return sk->sk_reuse || sk->sk_reuseport;
+}
+
+void pgm_init_child(struct sock *child, struct sock *listener)
+{
+	struct inet_sock *inet = inet_sk(child);
+
+	sock_init_data_uid(NULL, child, listener->sk_uid);
+	child->sk_type = listener->sk_type;
+	child->sk_protocol = listener->sk_protocol;
+	child->sk_destruct = inet_sock_destruct;
+	child->sk_backlog_rcv = child->sk_prot->backlog_rcv;
+	child->sk_bound_dev_if = listener->sk_bound_dev_if;
+	child->sk_mark = listener->sk_mark;
+	child->sk_priority = listener->sk_priority;
+	child->sk_rcvtimeo = listener->sk_rcvtimeo;
+	inet->pmtudisc = inet_sk(listener)->pmtudisc;
+	inet->tos = inet_sk(listener)->tos;
+	inet->uc_ttl = inet_sk(listener)->uc_ttl;
+	inet->mc_ttl = inet_sk(listener)->mc_ttl;
+	inet_assign_bit(MC_LOOP, child, inet_test_bit(MC_LOOP, listener));
+}
+
+bool pgm_acceptq_is_full(const struct sock *sk)
+{
+	return sk_acceptq_is_full(sk);
+}
+
+void pgm_acceptq_added(struct sock *sk)
+{
+	sk_acceptq_added(sk);
+}
+
+void pgm_acceptq_removed(struct sock *sk)
+{
+	sk_acceptq_removed(sk);
+}
+
+void pgm_free_policy(struct sock *sk)
+{
+	xfrm_sk_free_policy(sk);
+}
+
+void pgm_rcu_read_lock(void)
+{
+	rcu_read_lock();
+}
+
+void pgm_rcu_read_unlock(void)
+{
+	rcu_read_unlock();
+}
+
+void pgm_add_node_rcu(struct sock *sk, struct hlist_head *head)
+{
+	sk_add_node_rcu(sk, head);
+}
+
+bool pgm_del_node_rcu(struct sock *sk)
+{
+	return sk_del_node_init_rcu(sk);
+}
+
+struct sock *pgm_first_rcu(struct hlist_head *head)
+{
+	struct hlist_node *node = rcu_dereference(hlist_first_rcu(head));
+
+	return hlist_entry_safe(node, struct sock, sk_node);
+}
+
+struct sock *pgm_next_rcu(struct sock *sk)
+{
+	struct hlist_node *node = rcu_dereference(hlist_next_rcu(&sk->sk_node));
+
+	return hlist_entry_safe(node, struct sock, sk_node);
+}
+
+void pgm_add_bind_node_rcu(struct sock *sk, struct hlist_head *head)
+{
+	sock_hold(sk);
+	hlist_add_head_rcu(&sk->sk_bind_node, head);
+}
+
+bool pgm_del_bind_node_rcu(struct sock *sk)
+{
+	if (hlist_unhashed(&sk->sk_bind_node))
+		return false;
+	hlist_del_init_rcu(&sk->sk_bind_node);
+	__sock_put(sk);
+	return true;
+}
+
+struct sock *pgm_first_bind_rcu(struct hlist_head *head)
+{
+	struct hlist_node *node = rcu_dereference(hlist_first_rcu(head));
+
+	return hlist_entry_safe(node, struct sock, sk_bind_node);
+}
+
+struct sock *pgm_next_bind_rcu(struct sock *sk)
+{
+	struct hlist_node *node =
+		rcu_dereference(hlist_next_rcu(&sk->sk_bind_node));
+
+	return hlist_entry_safe(node, struct sock, sk_bind_node);
+}
+
+struct ip_mc_socklist *pgm_mc_first_rcu(const struct sock *sk)
+{
+	return rcu_dereference(inet_sk(sk)->mc_list);
+}
+
+struct ip_mc_socklist *pgm_mc_next_rcu(const struct ip_mc_socklist *pmc)
+{
+	return rcu_dereference(pmc->next_rcu);
+}
+
+struct ip_sf_socklist *pgm_mc_sflist_rcu(const struct ip_mc_socklist *pmc)
+{
+	return rcu_dereference(pmc->sflist);
+}
+
+void pgm_spin_lock_init(spinlock_t *lock)
+{
+	spin_lock_init(lock);
+}
+
+void pgm_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void pgm_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+void *pgm_net_generic(const struct net *net, unsigned int id)
+{
+	return net_generic(net, id);
+}
+
+struct net *pgm_seq_net(struct seq_file *m)
+{
+	return m->private;
+}
+
+void pgm_remove_proc(struct net *net, const char *name)
+{
+	remove_proc_subtree(name, net->proc_net);
+}
+
+struct proc_dir_entry *pgm_proc_mkdir(struct net *net, const char *name)
+{
+	return proc_net_mkdir(net, name, net->proc_net);
+}
+
+u64 pgm_now(void)
+{
+	return ktime_get_ns();
+}
+
+void pgm_timer_setup(struct hrtimer *timer,
+		     enum hrtimer_restart (*fn)(struct hrtimer *))
+{
+	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+}
+
+bool pgm_timer_queued(const struct hrtimer *timer)
+{
+	return hrtimer_is_queued((struct hrtimer *)timer);
+}
+
+u64 pgm_timer_expires(const struct hrtimer *timer)
+{
+	return ktime_to_ns(hrtimer_get_expires(timer));
+}
+
+void pgm_timer_start(struct hrtimer *timer, u64 at)
+{
+	hrtimer_start(timer, ns_to_ktime(at), HRTIMER_MODE_ABS_SOFT);
+}
+
+struct sk_buff *pgm_alloc_skb(unsigned int size, gfp_t gfp)
+{
+	return alloc_skb(size, gfp);
+}
+
+void pgm_skb_reserve(struct sk_buff *skb, int len)
+{
+	skb_reserve(skb, len);
+}
+
+bool pgm_may_pull(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_may_pull(skb, len);
+}
+
+int pgm_trim(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_trim(skb, len);
+}
+
+void pgm_drop(struct sock *sk, struct sk_buff *skb)
+{
+	sk_skb_reason_drop(sk, skb, SKB_DROP_REASON_NOT_SPECIFIED);
+}
+
+void pgm_set_owner_r(struct sk_buff *skb, struct sock *sk)
+{
+	skb_set_owner_r(skb, sk);
+}
+
+void pgm_scrub(struct sk_buff *skb)
+{
+	nf_reset_ct(skb);
+	secpath_reset(skb);
+	skb_dst_drop(skb);
+}
+
+bool pgm_checksum_bad(struct sk_buff *skb)
+{
+	return skb_checksum_simple_validate(skb);
+}
+
+struct iphdr *pgm_ip_hdr(const struct sk_buff *skb)
+{
+	return ip_hdr(skb);
+}
+
+int pgm_sdif(const struct sk_buff *skb)
+{
+	return inet_sdif(skb);
+}
+
+int pgm_iif(const struct sk_buff *skb)
+{
+	return inet_iif(skb);
+}
+
+void pgm_share_frags(struct sk_buff *to, const struct sk_buff *from)
+{
+	int i;
+
+	for (i = 0; i < skb_shinfo(from)->nr_frags; i++) {
+		skb_shinfo(to)->frags[i] = skb_shinfo(from)->frags[i];
+		skb_frag_ref(to, i);
+	}
+	skb_shinfo(to)->nr_frags = i;
+	skb_len_add(to, from->data_len);
+}
+
+int pgm_fill_from_iter(struct sock *sk, struct sk_buff *skb,
+		       struct iov_iter *from, unsigned int len, u32 *sum)
+{
+	struct page_frag *pfrag = sk_page_frag(sk);
+	__wsum total = 0;
+
+	while (skb->len < len) {
+		unsigned int offset = skb->len, n;
+		__wsum csum = 0;
+		void *to;
+
+		if (!sk_page_frag_refill(sk, pfrag))
+			return -ENOBUFS;
+		n = min(len - offset, pfrag->size - pfrag->offset);
+		to = page_address(pfrag->page) + pfrag->offset;
+		if (!csum_and_copy_from_iter_full(to, n, &csum, from))
+			return -EFAULT;
+		total = csum_block_add(total, csum, offset);
+		get_page(pfrag->page);
+		skb_fill_page_desc(skb, skb_shinfo(skb)->nr_frags, pfrag->page,
+				   pfrag->offset, n);
+		skb_len_add(skb, n);
+		pfrag->offset += n;
+	}
+	*sum = (__force u32)total;
+	return 0;
+}
+
+bool pgm_policy_check(struct sock *sk, struct sk_buff *skb)
+{
+	return xfrm4_policy_check(sk, XFRM_POLICY_IN, skb);
+}
+
+void pgm_recv_cmsgs(struct msghdr *msg, struct sock *sk, struct sk_buff *skb)
+{
+	sock_recv_cmsgs(msg, sk, skb);
+	if (inet_cmsg_flags(inet_sk(sk)))
+		ip_cmsg_recv_offset(msg, sk, skb, 0, 0);
+}
+
+int pgm_copy_datagram(const struct sk_buff *skb, int offset,
+		      struct msghdr *msg, int len)
+{
+	return skb_copy_datagram_msg(skb, offset, msg, len);
+}
+
+void pgm_flow4(struct flowi4 *fl4, const struct sock *sk, int oif,
+	       __be32 daddr, __be32 saddr)
+{
+	flowi4_init_output(fl4, oif, READ_ONCE(sk->sk_mark),
+			   READ_ONCE(inet_sk(sk)->tos), RT_SCOPE_UNIVERSE,
+			   IPPROTO_PGM, 0, daddr, saddr, 0, 0, sk_uid(sk));
+	security_sk_classify_flow(sk, flowi4_to_flowi_common(fl4));
+}
+
+bool pgm_is_err(const void *ptr)
+{
+	return IS_ERR(ptr);
+}
+
+long pgm_ptr_err(const void *ptr)
+{
+	return PTR_ERR(ptr);
+}
+
+unsigned int pgm_dst_mtu(const struct rtable *rt)
+{
+	return dst_mtu(&rt->dst);
+}
+
+struct net_device *pgm_rt_dev(const struct rtable *rt)
+{
+	return rt->dst.dev;
+}
+
+void pgm_rt_put(struct rtable *rt)
+{
+	ip_rt_put(rt);
+}
+
+void pgm_skb_set_rt(struct sk_buff *skb, struct rtable *rt)
+{
+	skb_dst_set(skb, &rt->dst);
+}
+
+void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk)
+{
+	ip_select_ident(net, skb, sk);
+}
+
+void pgm_clear_ipcb(struct sk_buff *skb)
+{
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+}
+
+__u8 pgm_dont_fragment(const struct sock *sk, const struct rtable *rt)
+{
+	return ip_dont_fragment(sk, &rt->dst);
+}
+
+u8 pgm_unicast_ttl(const struct sock *sk, const struct rtable *rt)
+{
+	return ip_select_ttl(inet_sk(sk), &rt->dst);
+}
+
+int pgm_join(struct sock *sk, __be32 group, int ifindex)
+{
+	struct ip_mreqn mreq = {
+		.imr_multiaddr.s_addr = group,
+		.imr_ifindex = ifindex,
+	};
+
+	return ip_setsockopt(sk, SOL_IP, IP_ADD_MEMBERSHIP,
+			     KERNEL_SOCKPTR(&mreq), sizeof(mreq));
+}
+
+int pgm_from_sockptr(void *dst, sockptr_t src, size_t len)
+{
+	return copy_from_sockptr(dst, src, len);
+}
+
+int pgm_to_user(void __user *dst, const void *src, size_t len)
+{
+	return copy_to_user(dst, src, len) ? -EFAULT : 0;
+}
+
+int pgm_get_user_int(int *value, const int __user *src)
+{
+	return get_user(*value, src);
+}
+
+int pgm_put_user_int(int value, int __user *dst)
+{
+	return put_user(value, dst);
+}
+

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the module needs from the kernel's headers: the list that bindgen
+ * reads, and wrappers of inline functions and macros. No logic here.
+ */
+#ifndef PGM_HELPERS_H
+#define PGM_HELPERS_H
+
+#include <linux/igmp.h>
+#include <linux/in.h>
+#include <linux/inetdevice.h>
+#include <linux/ip.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/skbuff.h>
+#include <linux/socket.h>
+#include <linux/sockptr.h>
+#include <linux/uio.h>
+#include <net/inet_common.h>
+#include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+#include <net/protocol.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <net/xfrm.h>
+
+#include "../../include/uapi/linux/pgm.h"
+
+#ifdef __BINDGEN__
+/* Macros with casts are no constants for bindgen. */
+static const gfp_t GFP_KERNEL_ = GFP_KERNEL;
+static const gfp_t GFP_ATOMIC_ = GFP_ATOMIC;
+static const unsigned long SLAB_ACCOUNT_ = (__force unsigned long)SLAB_ACCOUNT;
+static const __u32 POLL_IN_ = (__force __u32)(EPOLLIN | EPOLLRDNORM);
+static const __u32 POLL_OUT_ = (__force __u32)(EPOLLOUT | EPOLLWRNORM);
+static const __u32 POLL_ERR_ = (__force __u32)EPOLLERR;
+static const __u32 POLL_HUP_ = (__force __u32)EPOLLHUP;
+static const __u32 POLL_RDHUP_ = (__force __u32)EPOLLRDHUP;
+static const long MAX_SCHEDULE_TIMEOUT_ = MAX_SCHEDULE_TIMEOUT;
+#endif
+
+/* Layouts as the C compiler sees them; compared with Rust's when loading. */
+extern const size_t pgm_layout[];
+
+/* socket */
+struct net *pgm_sock_net(const struct sock *sk);
+void pgm_sock_hold(struct sock *sk);
+void pgm_sock_put(struct sock *sk);
+void pgm_lock_sock(struct sock *sk);
+void pgm_bh_lock_sock(struct sock *sk);
+void pgm_bh_lock_sock_nested(struct sock *sk);
+void pgm_bh_unlock_sock(struct sock *sk);
+bool pgm_sock_owned(const struct sock *sk);
+int pgm_add_backlog(struct sock *sk, struct sk_buff *skb, unsigned int limit);
+bool pgm_sock_flag(const struct sock *sk, enum sock_flags flag);
+void pgm_sock_set_flag(struct sock *sk, enum sock_flags flag);
+void pgm_sock_orphan(struct sock *sk);
+int pgm_sock_error(struct sock *sk);
+int pgm_rmem_alloc(const struct sock *sk);
+int pgm_wmem_alloc(const struct sock *sk);
+void pgm_wmem_queued_add(struct sock *sk, int bytes);
+long pgm_sndtimeo(const struct sock *sk, bool noblock);
+long pgm_rcvtimeo(const struct sock *sk, bool noblock);
+int pgm_intr_errno(long timeo);
+bool pgm_signal_pending(void);
+void pgm_wait(struct sock *sk, long *timeo);
+void pgm_data_ready(struct sock *sk);
+void pgm_wake_writers(struct sock *sk);
+void pgm_state_change(struct sock *sk);
+void pgm_poll_wait(struct file *file, struct socket *sock, poll_table *wait);
+void pgm_clear_mc_all(struct sock *sk);
+void pgm_prot_inuse_add(struct sock *sk, int n);
+void pgm_sk_set_daddr(struct sock *sk, __be32 addr);
+void pgm_sk_set_state(struct sock *sk, int state);
+int pgm_sk_state(const struct sock *sk);
+__be32 pgm_sk_rcv_saddr(const struct sock *sk);
+int pgm_sk_bound_dev(const struct sock *sk);
+bool pgm_sk_reuse(const struct sock *sk);
+void pgm_init_child(struct sock *child, struct sock *listener);
+bool pgm_acceptq_is_full(const struct sock *sk);
+void pgm_acceptq_added(struct sock *sk);
+void pgm_acceptq_removed(struct sock *sk);
+void pgm_free_policy(struct sock *sk);
+
+/* RCU hash chains; the bind node carries the table of sources */
+void pgm_rcu_read_lock(void);
+void pgm_rcu_read_unlock(void);
+void pgm_add_node_rcu(struct sock *sk, struct hlist_head *head);
+bool pgm_del_node_rcu(struct sock *sk);
+struct sock *pgm_first_rcu(struct hlist_head *head);
+struct sock *pgm_next_rcu(struct sock *sk);
+void pgm_add_bind_node_rcu(struct sock *sk, struct hlist_head *head);
+bool pgm_del_bind_node_rcu(struct sock *sk);
+struct sock *pgm_first_bind_rcu(struct hlist_head *head);
+struct sock *pgm_next_bind_rcu(struct sock *sk);
+struct ip_mc_socklist *pgm_mc_first_rcu(const struct sock *sk);
+struct ip_mc_socklist *pgm_mc_next_rcu(const struct ip_mc_socklist *pmc);
+struct ip_sf_socklist *pgm_mc_sflist_rcu(const struct ip_mc_socklist *pmc);
+
+/* locks and namespaces */
+void pgm_spin_lock_init(spinlock_t *lock);
+void pgm_spin_lock_bh(spinlock_t *lock);
+void pgm_spin_unlock_bh(spinlock_t *lock);
+void *pgm_net_generic(const struct net *net, unsigned int id);
+struct net *pgm_seq_net(struct seq_file *m);
+void pgm_remove_proc(struct net *net, const char *name);
+struct proc_dir_entry *pgm_proc_mkdir(struct net *net, const char *name);
+
+/* time */
+u64 pgm_now(void);
+void pgm_timer_setup(struct hrtimer *timer,
+		     enum hrtimer_restart (*fn)(struct hrtimer *));
+bool pgm_timer_queued(const struct hrtimer *timer);
+u64 pgm_timer_expires(const struct hrtimer *timer);
+void pgm_timer_start(struct hrtimer *timer, u64 at);
+
+/* skb */
+struct sk_buff *pgm_alloc_skb(unsigned int size, gfp_t gfp);
+void pgm_skb_reserve(struct sk_buff *skb, int len);
+bool pgm_may_pull(struct sk_buff *skb, unsigned int len);
+int pgm_trim(struct sk_buff *skb, unsigned int len);
+void pgm_drop(struct sock *sk, struct sk_buff *skb);
+void pgm_set_owner_r(struct sk_buff *skb, struct sock *sk);
+void pgm_scrub(struct sk_buff *skb);
+bool pgm_checksum_bad(struct sk_buff *skb);
+struct iphdr *pgm_ip_hdr(const struct sk_buff *skb);
+int pgm_sdif(const struct sk_buff *skb);
+int pgm_iif(const struct sk_buff *skb);
+void pgm_share_frags(struct sk_buff *to, const struct sk_buff *from);
+int pgm_fill_from_iter(struct sock *sk, struct sk_buff *skb,
+		       struct iov_iter *from, unsigned int len, u32 *sum);
+bool pgm_policy_check(struct sock *sk, struct sk_buff *skb);
+void pgm_recv_cmsgs(struct msghdr *msg, struct sock *sk, struct sk_buff *skb);
+int pgm_copy_datagram(const struct sk_buff *skb, int offset,
+		      struct msghdr *msg, int len);
+
+/* IPv4 output */
+void pgm_flow4(struct flowi4 *fl4, const struct sock *sk, int oif,
+	       __be32 daddr, __be32 saddr);
+bool pgm_is_err(const void *ptr);
+long pgm_ptr_err(const void *ptr);
+unsigned int pgm_dst_mtu(const struct rtable *rt);
+struct net_device *pgm_rt_dev(const struct rtable *rt);
+void pgm_rt_put(struct rtable *rt);
+void pgm_skb_set_rt(struct sk_buff *skb, struct rtable *rt);
+void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk);
+void pgm_clear_ipcb(struct sk_buff *skb);
+__u8 pgm_dont_fragment(const struct sock *sk, const struct rtable *rt);
+u8 pgm_unicast_ttl(const struct sock *sk, const struct rtable *rt);
+int pgm_join(struct sock *sk, __be32 group, int ifindex);
+
+/* user memory */
+int pgm_from_sockptr(void *dst, sockptr_t src, size_t len);
+int pgm_to_user(void __user *dst, const void *src, size_t len);
+int pgm_get_user_int(int *value, const int __user *src);
+int pgm_put_user_int(int value, int __user *dst);
+
+#endif /* PGM_HELPERS_H */
