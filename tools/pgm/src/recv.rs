@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `pgm recv`
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail, Context, Result};
+
+use crate::cli::Recv;
+use crate::report::{Summary, Tally};
+use crate::socket::PgmSocket;
+use crate::units;
+
+/// Larger than any message of ordinary size; what does not fit comes with the next call.
+const BUFFER: usize = 256 << 10;
+
+/// Receives one transfer.
+pub fn run(args: &Recv) -> Result<()> {
+    let mut output = Output::open(args.output.as_deref())?;
+    // The listener keeps the group joined: it must live as long as the session.
+    let listener = PgmSocket::listener(args.endpoint, args.interface.as_ref())?;
+    let Some((session, source)) = listener.accept(args.wait)? else {
+        output.discard();
+        bail!("no sender began within {:?}", args.wait.unwrap_or_default());
+    };
+    session.set_timeout(args.timeout)?;
+    let tsi = session.tsi();
+
+    let mut tally = Tally::new(None);
+    let result = transfer(args, &session, &mut output, &mut tally);
+    let result = match result {
+        Ok(()) => output.complete(),
+        Err(error) => Err(output.failed(error)),
+    };
+    let stats = session.receiver_stats().ok();
+    let totals = tally.finish();
+
+    if result.is_ok() {
+        let repaired = stats.map_or(0, |stats| stats.repaired);
+        eprintln!(
+            "pgm: received {}, {} repaired",
+            totals.sentence(),
+            units::count(repaired, "packet")
+        );
+    }
+    if args.json {
+        Summary {
+            role: "recv",
+            ok: result.is_ok(),
+            error: result.as_ref().err().map(|error| format!("{error:#}")),
+            group: args.endpoint.group.to_string(),
+            port: args.endpoint.port,
+            tsi,
+            source: source.map(|source| source.to_string()),
+            totals: &totals,
+            stats,
+        }
+        .print(to_stdout(args.output.as_deref()))
+        .context("cannot print the summary")?;
+    }
+    result
+}
+
+fn transfer(
+    args: &Recv,
+    session: &PgmSocket,
+    output: &mut Output,
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    let mut first = !args.late;
+    loop {
+        let message = session
+            .receive(&mut buffer)
+            .map_err(|error| explain(session, args, error))?;
+        if message.end {
+            return Ok(());
+        }
+        if first && !message.first {
+            bail!(
+                "the transfer had already begun, its start is missing \
+                 (start receivers before the sender, or take the rest with --late)"
+            );
+        }
+        first = false;
+        let data = buffer.get(..message.len).unwrap_or_default();
+        output.write(data)?;
+        tally.add(data);
+    }
+}
+
+/// A sentence for what ended a transfer too early.
+fn explain(session: &PgmSocket, args: &Recv, error: io::Error) -> anyhow::Error {
+    let lost = session.loss().map(|loss| {
+        anyhow!(
+            "{} lost for good, from sequence number {} on: the sender could not repair in time \
+             (give it a lower --rate or a longer --window)",
+            units::count(u64::from(loss.count), "packet"),
+            loss.first
+        )
+    });
+    match error.raw_os_error() {
+        Some(libc::ECONNRESET | libc::ENOBUFS) => {
+            lost.unwrap_or_else(|| anyhow!("the sender broke the transfer off"))
+        }
+        Some(libc::ETIMEDOUT) => anyhow!("the sender has fallen silent"),
+        Some(libc::EAGAIN) => anyhow!(
+            "nothing new arrived for {:?}",
+            args.timeout.unwrap_or_default()
+        ),
+        Some(libc::ENETDOWN) => anyhow!("the network interface is gone"),
+        _ => anyhow!(error).context("cannot receive"),
+    }
+}
+
+fn to_stdout(output: Option<&Path>) -> bool {
+    output.is_none_or(|path| path.as_os_str() == "-")
+}
+
+/// Where the data go. A regular file carries a provisional name until it is complete.
+enum Output {
+    Stdout(io::Stdout),
+    Device(BufWriter<File>),
+    File {
+        file: BufWriter<File>,
+        part: PathBuf,
+        name: PathBuf,
+    },
+}
+
+impl Output {
+    fn open(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path.filter(|_| !to_stdout(path)) else {
+            return Ok(Self::Stdout(io::stdout()));
+        };
+        let context = || format!("cannot write '{}'", path.display());
+        // A device or a pipe must be written to, not replaced.
+        if fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
+            let file = OpenOptions::new()
+                .write(true)
+                .open(path)
+                .with_context(context)?;
+            return Ok(Self::Device(BufWriter::with_capacity(BUFFER, file)));
+        }
+        let mut part = OsString::from(path);
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let file = File::create(&part).with_context(context)?;
+        Ok(Self::File {
+            file: BufWriter::with_capacity(BUFFER, file),
+            part,
+            name: path.to_owned(),
+        })
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<()> {
+        match self {
+            // Not held back: another program may wait for every message.
+            Self::Stdout(out) => out.write_all(data).and_then(|()| out.flush()),
+            Self::Device(file) | Self::File { file, .. } => file.write_all(data),
+        }
+        .context("cannot write the output")
+    }
+
+    fn complete(&mut self) -> Result<()> {
+        match self {
+            Self::Stdout(out) => out.flush().context("cannot write the output"),
+            Self::Device(file) => file.flush().context("cannot write the output"),
+            Self::File { file, part, name } => file
+                .flush()
+                .and_then(|()| file.get_ref().sync_all())
+                .and_then(|()| fs::rename(part, &name))
+                .with_context(|| format!("cannot write '{}'", name.display())),
+        }
+    }
+
+    /// Keeps what arrived, and says where.
+    fn failed(&mut self, error: anyhow::Error) -> anyhow::Error {
+        match self {
+            Self::File { file, part, .. } => match file.flush() {
+                Ok(()) => anyhow!("{error:#}; what arrived is in '{}'", part.display()),
+                Err(_) => error,
+            },
+            _ => error,
+        }
+    }
+
+    /// Nothing arrived at all.
+    fn discard(&mut self) {
+        if let Self::File { part, .. } = self {
+            // It is empty: leaving it behind would do no harm.
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("pgm-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn file_appears_only_when_complete() {
+        let directory = directory("complete");
+        let name = directory.join("out");
+        let mut output = Output::open(Some(&name)).unwrap();
+        output.write(b"data").unwrap();
+        assert!(!name.exists());
+        output.complete().unwrap();
+        assert_eq!(fs::read(&name).unwrap(), b"data");
+        assert!(!directory.join("out.part").exists());
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn failed_transfer_keeps_the_old_file() {
+        let directory = directory("failed");
+        let name = directory.join("out");
+        fs::write(&name, b"old").unwrap();
+        let mut output = Output::open(Some(&name)).unwrap();
+        output.write(b"ne").unwrap();
+        let error = output.failed(anyhow!("broken off"));
+        assert!(error.to_string().contains("out.part"), "{error}");
+        assert_eq!(fs::read(&name).unwrap(), b"old");
+        assert_eq!(fs::read(directory.join("out.part")).unwrap(), b"ne");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn devices_are_written_not_replaced() {
+        let mut output = Output::open(Some(Path::new("/dev/null"))).unwrap();
+        assert!(matches!(output, Output::Device(_)));
+        output.write(b"data").unwrap();
+        output.complete().unwrap();
+        assert!(!Path::new("/dev/null.part").exists());
+        assert!(Output::open(Some(Path::new("/no/such/directory/file"))).is_err());
+    }
+}

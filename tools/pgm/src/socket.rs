@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! PGM sockets: socket(AF_INET, SOCK_RDM, IPPROTO_PGM) and the options of `<linux/pgm.h>`.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddrV4;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use anyhow::{bail, Context, Result};
+use serde::Serialize;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::address::{Endpoint, Interface};
+use crate::sys;
+
+// include/uapi/linux/pgm.h
+const IPPROTO_PGM: i32 = 113;
+const PGM_SEND_WINDOW: i32 = 1;
+const PGM_SENDER_STATS: i32 = 6;
+const PGM_RECEIVER_STATS: i32 = 7;
+const PGM_MSS: i32 = 9;
+const PGM_MSGSIZE_MAX: i32 = 10;
+const PGM_AMBIENT_SPM: i32 = 11;
+const PGM_TSI: i32 = 23;
+const PGM_GET_LOSS: i32 = 27;
+const PGM_RCVINFO: i32 = 30;
+const PGM_RECVRCVINFO: i32 = 30;
+const PGM_RCV_SYN: u32 = 0x1;
+
+/// Transport Session Identifier: six bytes of Global Source ID, two of data-source port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tsi([u8; 8]);
+
+impl fmt::Display for Tsi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g, high, low] = self.0;
+        let port = u16::from_be_bytes([high, low]);
+        write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{g:02x}.{port}")
+    }
+}
+
+impl Serialize for Tsi {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident { $($field:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, Serialize)]
+        pub struct $name {
+            $(#[doc = concat!("`", stringify!($field), "` of the header")] pub $field: u64,)*
+        }
+
+        impl $name {
+            /// In the header's order; what an older kernel did not fill stays 0.
+            fn from_bytes(bytes: &[u8]) -> Self {
+                let mut words = bytes
+                    .chunks_exact(8)
+                    .map(|word| word.try_into().map_or(0, u64::from_ne_bytes));
+                Self { $($field: words.next().unwrap_or(0),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// struct pgm_sender_stats
+    SenderStats {
+        odata, odata_bytes, rdata, rdata_bytes, ncf, spm, naks, nak_sqns, spmrs, nnaks,
+    }
+}
+
+counters! {
+    /// struct pgm_receiver_stats
+    ReceiverStats {
+        data, data_bytes, duplicates, missing, repaired, lost, naks, nak_sqns, ncfs, spms, spmrs,
+        apdus, recovery_ns, recovery_max_ns,
+    }
+}
+
+/// struct pgm_loss: what was lost for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// First sequence number.
+    pub first: u32,
+    /// How many in a row.
+    pub count: u32,
+}
+
+/// How a source sends.
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    /// TXW_MAX_RTE in kbit/s.
+    pub rate_kbit: u32,
+    /// TXW_SECS.
+    pub window: Duration,
+    /// TXW_BYTES.
+    pub window_bytes: u32,
+    /// Interval of ambient SPMs.
+    pub ambient: Duration,
+    /// Outgoing interface; by route without.
+    pub interface: Option<Interface>,
+    /// IP_MULTICAST_TTL; the system's without.
+    pub ttl: Option<u32>,
+    /// IP_MULTICAST_LOOP; the system's without.
+    pub multicast_loop: Option<bool>,
+}
+
+/// One message of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Bytes in the buffer.
+    pub len: usize,
+    /// The end of the session, not a message.
+    pub end: bool,
+    /// The first message of the session, where the kernel tells.
+    pub first: bool,
+}
+
+/// A PGM socket in any role.
+#[derive(Debug)]
+pub struct PgmSocket(Socket);
+
+impl PgmSocket {
+    fn new() -> Result<Self> {
+        match Socket::new(
+            Domain::IPV4,
+            Type::from(libc::SOCK_RDM),
+            Some(Protocol::from(IPPROTO_PGM)),
+        ) {
+            Ok(socket) => Ok(Self(socket)),
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT | libc::EAFNOSUPPORT)
+                ) =>
+            {
+                bail!("this kernel has no PGM sockets; load the pgm module (modprobe pgm)")
+            }
+            Err(error) => Err(error).context("cannot open a PGM socket"),
+        }
+    }
+
+    fn set_interface(&self, interface: Option<&Interface>) -> Result<()> {
+        if let Some(interface) = interface {
+            self.set(libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &interface.mreqn()?)
+                .context("cannot use that interface")?;
+        }
+        Ok(())
+    }
+
+    fn set(&self, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
+        sys::set_option(self.0.as_fd(), level, name, value)
+    }
+
+    fn get<'a>(&self, name: i32, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        let len = sys::get_option(self.0.as_fd(), IPPROTO_PGM, name, buffer)?;
+        Ok(buffer.get(..len).unwrap_or_default())
+    }
+
+    fn get_int(&self, name: i32) -> io::Result<i32> {
+        let mut buffer = [0; 4];
+        self.get(name, &mut buffer)?;
+        Ok(i32::from_ne_bytes(buffer))
+    }
+
+    /// A source, connected to the group. From here to [`Self::finish`] the socket tells receivers
+    /// that the transfer failed if this process ends, whatever ends it.
+    pub fn source(endpoint: Endpoint, settings: &SourceSettings) -> Result<Self> {
+        let socket = Self::new()?;
+        socket.set_interface(settings.interface.as_ref())?;
+        if let Some(ttl) = settings.ttl {
+            socket
+                .0
+                .set_multicast_ttl_v4(ttl)
+                .context("cannot set the TTL")?;
+        }
+        if let Some(on) = settings.multicast_loop {
+            socket
+                .0
+                .set_multicast_loop_v4(on)
+                .context("cannot set multicast loopback")?;
+        }
+        let millis = u32::try_from(settings.window.as_millis()).unwrap_or(u32::MAX);
+        let window: Vec<u8> = [settings.rate_kbit, millis, settings.window_bytes]
+            .into_iter()
+            .flat_map(u32::to_ne_bytes)
+            .collect();
+        socket
+            .set(IPPROTO_PGM, PGM_SEND_WINDOW, &window)
+            .context("the kernel refused this rate and window")?;
+        let ambient = u32::try_from(settings.ambient.as_micros()).unwrap_or(u32::MAX);
+        socket
+            .set(IPPROTO_PGM, PGM_AMBIENT_SPM, &ambient.to_ne_bytes())
+            .context("cannot set the interval of session messages")?;
+        // A killed sender must not look like a complete one: linger {1,0} makes any close() a reset.
+        socket
+            .0
+            .set_linger(Some(Duration::ZERO))
+            .context("cannot set SO_LINGER")?;
+        socket
+            .0
+            .connect(&endpoint.socket_addr().into())
+            .with_context(|| format!("cannot send to {endpoint}"))?;
+        Ok(socket)
+    }
+
+    /// Sends one message.
+    pub fn send(&self, message: &[u8]) -> io::Result<()> {
+        loop {
+            match self.0.send(message) {
+                Ok(len) if len == message.len() => return Ok(()),
+                Ok(_) => return Err(io::Error::other("the kernel took part of a message")),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Ends the session in good order (FIN). Repairs go on.
+    pub fn finish(&self) -> io::Result<()> {
+        self.0.set_linger(None)?;
+        self.0.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// A listener on the group.
+    pub fn listener(endpoint: Endpoint, interface: Option<&Interface>) -> Result<Self> {
+        let socket = Self::new()?;
+        socket.set_interface(interface)?;
+        // Several receivers of one host share the group and port.
+        socket
+            .0
+            .set_reuse_address(true)
+            .context("cannot set SO_REUSEADDR")?;
+        socket
+            .0
+            .bind(&endpoint.socket_addr().into())
+            .with_context(|| format!("cannot bind to {endpoint}"))?;
+        socket
+            .0
+            .listen(1)
+            .with_context(|| format!("cannot join {endpoint}"))?;
+        Ok(socket)
+    }
+
+    /// Waits for a source. `None` when none came in time.
+    pub fn accept(&self, wait: Option<Duration>) -> Result<Option<(Self, Option<SocketAddrV4>)>> {
+        self.set_timeout(wait)?;
+        loop {
+            match self.0.accept() {
+                Ok((session, peer)) => {
+                    let session = Self(session);
+                    session
+                        .set(IPPROTO_PGM, PGM_RECVRCVINFO, &1i32.to_ne_bytes())
+                        .context("cannot ask for the start of the session")?;
+                    return Ok(Some((session, peer.as_socket_ipv4())));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error).context("cannot wait for a source"),
+            }
+        }
+    }
+
+    /// Longest wait of one call; for ever without.
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+        // A timeout of zero would mean for ever.
+        let timeout = timeout.map(|time| time.max(Duration::from_millis(1)));
+        self.0
+            .set_read_timeout(timeout)
+            .context("cannot set a timeout")
+    }
+
+    /// Receives one message, or the part of it that `data` can hold.
+    pub fn receive(&self, data: &mut [u8]) -> io::Result<Message> {
+        // struct cmsghdr and struct pgm_rcvinfo, with room for one more message.
+        let mut control = [0u8; 128];
+        loop {
+            match sys::receive(self.0.as_fd(), data, &mut control) {
+                Ok(got) => {
+                    let control = control.get(..got.control).unwrap_or_default();
+                    return Ok(Message {
+                        len: got.len,
+                        // An empty message ends in MSG_EOR like every message; the end has none.
+                        end: got.len == 0 && got.flags & libc::MSG_EOR == 0,
+                        first: rcvinfo_flags(control).is_some_and(|f| f & PGM_RCV_SYN != 0),
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Largest message that needs no fragments.
+    pub fn mss(&self) -> io::Result<usize> {
+        let value = self.get_int(PGM_MSS)?;
+        usize::try_from(value).map_err(io::Error::other)
+    }
+
+    /// Largest message.
+    pub fn message_max(&self) -> io::Result<usize> {
+        let value = self.get_int(PGM_MSGSIZE_MAX)?;
+        usize::try_from(value).map_err(io::Error::other)
+    }
+
+    /// The session's identifier, where there is one.
+    pub fn tsi(&self) -> Option<Tsi> {
+        let mut buffer = [0; 8];
+        (self.get(PGM_TSI, &mut buffer).ok()?.len() == 8).then_some(Tsi(buffer))
+    }
+
+    /// Counters of a source.
+    pub fn sender_stats(&self) -> io::Result<SenderStats> {
+        let mut buffer = [0; 256];
+        self.get(PGM_SENDER_STATS, &mut buffer)
+            .map(SenderStats::from_bytes)
+    }
+
+    /// Counters of a session.
+    pub fn receiver_stats(&self) -> io::Result<ReceiverStats> {
+        let mut buffer = [0; 256];
+        self.get(PGM_RECEIVER_STATS, &mut buffer)
+            .map(ReceiverStats::from_bytes)
+    }
+
+    /// What the last failed call reported as lost, if that was its reason.
+    pub fn loss(&self) -> Option<Loss> {
+        let mut buffer = [0; 16];
+        let bytes = self.get(PGM_GET_LOSS, &mut buffer).ok()?;
+        let word = |at: usize| {
+            let bytes = bytes.get(at..at.checked_add(4)?)?;
+            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+        };
+        let loss = Loss {
+            first: word(8)?,
+            count: word(12)?,
+        };
+        (loss.count > 0).then_some(loss)
+    }
+}
+
+/// `flags` of the struct pgm_rcvinfo among control messages.
+fn rcvinfo_flags(mut control: &[u8]) -> Option<u32> {
+    // struct cmsghdr: size_t length (with this header), int level, int type; each padded to size_t.
+    const WORD: usize = size_of::<usize>();
+    const HEADER: usize = WORD + 8;
+    loop {
+        let (len, rest) = control.split_first_chunk::<WORD>()?;
+        let len = usize::from_ne_bytes(*len);
+        let (level, rest) = rest.split_first_chunk::<4>()?;
+        let (kind, rest) = rest.split_first_chunk::<4>()?;
+        let data = rest.get(..len.checked_sub(HEADER)?)?;
+        if (i32::from_ne_bytes(*level), i32::from_ne_bytes(*kind)) == (IPPROTO_PGM, PGM_RCVINFO) {
+            // tsi (8), sqn (4), flags (4)
+            let flags = data.get(12..16)?;
+            return Some(u32::from_ne_bytes(flags.try_into().ok()?));
+        }
+        control = control.get(len.next_multiple_of(WORD)..)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control_message(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = (size_of::<usize>() + 8 + data.len()).to_ne_bytes().to_vec();
+        bytes.extend(level.to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0);
+        bytes
+    }
+
+    #[test]
+    fn start_of_session_is_found_among_control_messages() {
+        let mut info = vec![0; 12];
+        info.extend(PGM_RCV_SYN.to_ne_bytes());
+        let mut control = control_message(libc::IPPROTO_IP, libc::IP_TTL, &[1, 0, 0, 0]);
+        assert_eq!(rcvinfo_flags(&control), None);
+        control.extend(control_message(IPPROTO_PGM, PGM_RCVINFO, &info));
+        assert_eq!(rcvinfo_flags(&control), Some(PGM_RCV_SYN));
+        for len in 0..control.len() {
+            assert_eq!(rcvinfo_flags(&control[..len]), None, "{len}");
+        }
+        assert_eq!(
+            rcvinfo_flags(&[0; 64]),
+            None,
+            "a length of 0 must not loop for ever"
+        );
+    }
+
+    #[test]
+    fn counters_of_an_older_kernel_read_as_zero() {
+        let bytes: Vec<u8> = [1u64, 2, 3]
+            .into_iter()
+            .flat_map(u64::to_ne_bytes)
+            .collect();
+        let stats = SenderStats::from_bytes(&bytes);
+        assert_eq!((stats.odata, stats.rdata, stats.ncf), (1, 3, 0));
+    }
+
+    #[test]
+    fn session_identifier_is_printed_with_its_port() {
+        assert_eq!(
+            Tsi([0, 1, 2, 0xab, 4, 5, 0x1d, 0x4c]).to_string(),
+            "000102ab0405.7500"
+        );
+    }
+}
