@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What receivers send to a source (RFC 3208 §5.2, §5.3, §13.4).
+
+use core::iter::once;
+
+use pgm_wire::{Body, Nak, NakList, Packet, Sqn};
+
+use super::Source;
+use crate::discard::Discard;
+use crate::memory::Heap;
+use crate::time::{Duration, Instant};
+
+/// An NCF that left this recently still suppresses NAKs for its SQNs (RFC 3208 §5.2).
+const NCF_HOLD: Duration = Duration::from_millis(10);
+
+impl<P, H: Heap> Source<P, H> {
+    /// Takes a packet that was sent to this source: NAK, NNAK or SPMR.
+    pub fn handle(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Discard> {
+        if self.is_done() {
+            return Err(Discard::SessionEnded);
+        }
+        match packet.body {
+            Body::Nak(nak) | Body::Nnak(nak) => {
+                self.check_session(packet)?;
+                // §8.3: NAK_SRC_NLA and NAK_GRP_NLA name the session too.
+                if nak.source != self.config.nla || nak.group != self.config.group {
+                    return Err(Discard::OtherSession);
+                }
+                if packet.header.parity {
+                    return Err(Discard::UnexpectedType);
+                }
+                if matches!(packet.body, Body::Nnak(_)) {
+                    // §3.6.3.2: a local repairer already answered.
+                    self.stats.nnaks = self.stats.nnaks.saturating_add(1);
+                    return Err(Discard::NullNak);
+                }
+                self.handle_nak(now, nak, &packet.options.nak_list().unwrap_or_default())
+            }
+            Body::Spmr => {
+                self.check_session(packet)?;
+                self.stats.spmrs = self.stats.spmrs.saturating_add(1);
+                if self.spm.request(now) {
+                    Ok(())
+                } else {
+                    Err(Discard::SpmrRepeated)
+                }
+            }
+            _ => Err(Discard::UnexpectedType),
+        }
+    }
+
+    fn check_session(&self, packet: &Packet<'_>) -> Result<(), Discard> {
+        if packet.tsi() != self.config.tsi || packet.data_port() != self.config.dport {
+            return Err(Discard::OtherSession);
+        }
+        Ok(())
+    }
+
+    fn handle_nak(&mut self, now: Instant, nak: Nak, list: &NakList) -> Result<(), Discard> {
+        let sqns = once(nak.sqn).chain(list.as_slice().iter().copied());
+        self.stats.naks = self.stats.naks.saturating_add(1);
+        let count = u64::try_from(list.len()).unwrap_or(0).saturating_add(1);
+        self.stats.nak_sqns = self.stats.nak_sqns.saturating_add(count);
+        if self.closing.refuses_naks() {
+            return Err(Discard::SessionEnded);
+        }
+        if !sqns.clone().any(|sqn| self.window.held(sqn).is_some()) {
+            return self.refuse(now, sqns);
+        }
+        let confirmed = self.confirm(now, sqns.clone());
+        if !matches!(confirmed, Ok(()) | Err(Discard::NakRepeated)) {
+            return confirmed;
+        }
+        // §5.3: the repairs follow the confirmation. What memory refuses is asked for again.
+        for sqn in sqns {
+            self.window.ask_repair(sqn, now)?;
+        }
+        confirmed
+    }
+
+    /// Queues the NCF for a NAK of which the window holds something. §5.2: the first one is immediate;
+    /// those that would only repeat it are left out for a while.
+    fn confirm(
+        &mut self,
+        now: Instant,
+        sqns: impl Iterator<Item = Sqn> + Clone,
+    ) -> Result<(), Discard> {
+        let is_fresh = |sqn| {
+            let slot = self.window.held(sqn);
+            slot.is_some_and(|slot| slot.confirmed_until <= now)
+        };
+        if !sqns.clone().any(is_fresh) {
+            self.stats.naks_repeated = self.stats.naks_repeated.saturating_add(1);
+            return Err(Discard::NakRepeated);
+        }
+        self.ncfs.push(sqns.clone())?;
+        for sqn in sqns {
+            if let Some(slot) = self.window.held_mut(sqn) {
+                slot.confirmed_until = now.after(NCF_HOLD);
+            }
+        }
+        Ok(())
+    }
+
+    /// §5.2 confirms any NAK, §5.3 repairs only what the window holds: confirmed, at a bounded rate,
+    /// so that the receiver learns that its NAK arrives.
+    fn refuse(&mut self, now: Instant, sqns: impl Iterator<Item = Sqn>) -> Result<(), Discard> {
+        self.stats.naks_outside = self.stats.naks_outside.saturating_add(1);
+        if self.outside_until <= now {
+            self.ncfs.push(sqns)?;
+            self.outside_until = now.after(NCF_HOLD);
+        }
+        Err(Discard::NakOutsideWindow)
+    }
+}

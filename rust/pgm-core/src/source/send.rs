@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What leaves next (RFC 3208 §5.1).
+
+use pgm_wire::checksum::Sum;
+use pgm_wire::{
+    Data, DataOptions, Nak, NcfOptions, PacketType, Ports, Repr, Spm, SpmOptions, Sqn, HEADER_MAX,
+};
+
+use super::Source;
+use crate::memory::Heap;
+use crate::time::{Duration, Instant};
+use crate::transmit::{Destination, Transmit};
+
+/// An RDATA that left this recently still answers NAKs for its SQN (RFC 3208 §5.3).
+const RDATA_HOLD: Duration = Duration::from_millis(10);
+
+/// The next data packet.
+#[derive(Clone, Copy)]
+enum Next {
+    Odata(Sqn),
+    Rdata(Sqn),
+}
+
+impl<P, H: Heap> Source<P, H> {
+    /// Writes the next packet's header into `buf`, at least [`HEADER_MAX`] bytes long. `None`: nothing
+    /// may leave at `now`; [`Source::poll_timeout`] knows when.
+    pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<'_, P>> {
+        if self.is_done() || buf.len() < HEADER_MAX {
+            return None;
+        }
+        // RFC 3208 §5.1.3: NCFs, then SPMs, then data, strictly.
+        if let Some(header_len) = self.emit_ncf(buf) {
+            return Some(control(PacketType::Ncf, header_len));
+        }
+        self.spm.tick(now, self.data_waits());
+        if self.spm.is_pending() {
+            let header_len = self.emit_spm(now, buf)?;
+            return Some(control(PacketType::Spm, header_len));
+        }
+        self.emit_data(now, buf)
+    }
+
+    /// When the rate lets the SPM or data packet that is next leave.
+    pub(super) fn ready_at(&self) -> Option<Instant> {
+        let bytes = if self.spm.is_pending() {
+            self.tpdu_bytes(self.spm_repr().header_len(), 0)
+        } else {
+            let (repr, len, _) = self.data_repr(self.next_data()?)?;
+            self.tpdu_bytes(repr.header_len(), len)
+        };
+        Some(self.shaper.ready_at(bytes))
+    }
+
+    /// Whether ODATA or RDATA waits, for the rate only.
+    pub(super) fn data_waits(&self) -> bool {
+        self.next_data().is_some()
+    }
+
+    /// RFC 3208 §5.1.3 leaves RDATA against ODATA to us: when both wait they alternate, so that
+    /// neither starves.
+    fn next_data(&self) -> Option<Next> {
+        let odata = self.first_unsent().map(Next::Odata);
+        let rdata = self.window.first_repair().map(Next::Rdata);
+        if self.repaired_last {
+            odata.or(rdata)
+        } else {
+            rdata.or(odata)
+        }
+    }
+
+    fn first_unsent(&self) -> Option<Sqn> {
+        if self.closing.rst().is_some() {
+            return None;
+        }
+        self.window.first_unsent()
+    }
+
+    fn ports(&self) -> Ports {
+        Ports {
+            sport: self.config.tsi.sport,
+            dport: self.config.dport,
+            gsi: self.config.tsi.gsi,
+        }
+    }
+
+    /// Size on the wire, as the rate counts it.
+    fn tpdu_bytes(&self, header_len: usize, len: u16) -> u64 {
+        u64::try_from(header_len)
+            .unwrap_or(u64::MAX)
+            .saturating_add(u64::from(len))
+            .saturating_add(u64::from(self.config.ip_overhead))
+    }
+
+    /// Mirrors the oldest NAK that waits. Not held back by the rate: RFC 3208 §5.2 wants it at once,
+    /// and it spares repairs.
+    fn emit_ncf(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let (sqn, list) = self.ncfs.pop()?;
+        let body = Nak {
+            sqn,
+            source: self.config.nla,
+            group: self.config.group,
+        };
+        let options = NcfOptions {
+            list,
+            ..NcfOptions::default()
+        };
+        let repr = Repr::Ncf(body, options);
+        let header_len = repr.emit(self.ports(), 0, Sum::ZERO, buf).ok()?;
+        self.stats.ncf = self.stats.ncf.saturating_add(1);
+        self.count_bytes(self.tpdu_bytes(header_len, 0));
+        Some(header_len)
+    }
+
+    fn spm_repr(&self) -> Repr {
+        let body = Spm {
+            sqn: self.spm.sqn(),
+            trail: self.window.trail(),
+            lead: self.window.lead(),
+            path: self.config.nla,
+        };
+        let options = SpmOptions {
+            fin: self.closing.announces_fin(),
+            rst: self.closing.rst(),
+            ..SpmOptions::default()
+        };
+        Repr::Spm(body, options)
+    }
+
+    fn emit_spm(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+        let repr = self.spm_repr();
+        let bytes = self.tpdu_bytes(repr.header_len(), 0);
+        if self.shaper.ready_at(bytes) > now {
+            return None;
+        }
+        let header_len = repr.emit(self.ports(), 0, Sum::ZERO, buf).ok()?;
+        self.shaper.spend(now, bytes);
+        self.spm.spm_sent(now);
+        self.closing.spm_sent();
+        self.stats.spm = self.stats.spm.saturating_add(1);
+        self.count_bytes(bytes);
+        Some(header_len)
+    }
+
+    fn data_repr(&self, next: Next) -> Option<(Repr, u16, Sum)> {
+        let (Next::Odata(sqn) | Next::Rdata(sqn)) = next;
+        let slot = self.window.get(sqn)?;
+        let body = Data {
+            sqn,
+            // RFC 3208 §3.6.2.2: RDATA too bears the trailing edge of now.
+            trail: self.window.trail(),
+        };
+        let options = DataOptions {
+            fragment: slot.fragment,
+            // RFC 3208 §9.6.2, §9.7.2: the first and the last data packet, and their repairs.
+            syn: slot.syn,
+            fin: self.closing.is_fin() && self.window.is_last(sqn),
+            ..DataOptions::default()
+        };
+        let repr = match next {
+            Next::Odata(_) => Repr::Odata(body, options),
+            Next::Rdata(_) => Repr::Rdata(body, options),
+        };
+        Some((repr, slot.len, slot.sum))
+    }
+
+    fn emit_data(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<'_, P>> {
+        let next = self.next_data()?;
+        let (repr, len, sum) = self.data_repr(next)?;
+        let bytes = self.tpdu_bytes(repr.header_len(), len);
+        if self.shaper.ready_at(bytes) > now {
+            return None;
+        }
+        let header_len = repr.emit(self.ports(), len, sum, buf).ok()?;
+        self.shaper.spend(now, bytes);
+        self.spm.data_sent(now);
+        self.count_bytes(bytes);
+        let sqn = match next {
+            Next::Odata(sqn) => {
+                self.odata_left(now, sqn, len);
+                sqn
+            }
+            Next::Rdata(sqn) => {
+                self.rdata_left(now, sqn, len);
+                sqn
+            }
+        };
+        let slot = self.window.get(sqn)?;
+        Some(Transmit {
+            kind: repr.kind(),
+            destination: Destination::Group,
+            router_alert: matches!(next, Next::Rdata(_)),
+            header_len,
+            payload: Some(&slot.payload),
+        })
+    }
+
+    fn odata_left(&mut self, now: Instant, sqn: Sqn, len: u16) {
+        self.repaired_last = false;
+        self.window.sent(now);
+        self.stats.odata = self.stats.odata.saturating_add(1);
+        self.stats.odata_bytes = self.stats.odata_bytes.saturating_add(u64::from(len));
+        if self.window.get(sqn).is_some_and(|slot| slot.syn) {
+            // A receiver that this packet creates learns where to send NAKs at once.
+            self.spm.at_once();
+        }
+        if self.first_unsent().is_none() {
+            self.announce_fin(now);
+        }
+    }
+
+    fn rdata_left(&mut self, now: Instant, sqn: Sqn, len: u16) {
+        self.repaired_last = true;
+        self.window.repaired(sqn, now, RDATA_HOLD);
+        self.stats.rdata = self.stats.rdata.saturating_add(1);
+        self.stats.rdata_bytes = self.stats.rdata_bytes.saturating_add(u64::from(len));
+    }
+
+    fn count_bytes(&mut self, bytes: u64) {
+        self.stats.bytes = self.stats.bytes.saturating_add(bytes);
+    }
+}
+
+/// SPM and NCF: multicast, with Router Alert (RFC 3208 §4), without payload.
+fn control<'a, P>(kind: PacketType, header_len: usize) -> Transmit<'a, P> {
+    Transmit {
+        kind,
+        destination: Destination::Group,
+        router_alert: true,
+        header_len,
+        payload: None,
+    }
+}

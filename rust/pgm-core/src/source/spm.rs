@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When SPMs are due: ambient, heartbeat, and at once (RFC 3208 §5.1.4-5.1.6, §13.4).
+
+use pgm_wire::Sqn;
+
+use super::config::{earlier, Heartbeat, SourceConfig};
+use crate::time::{Duration, Instant};
+
+/// The two timers of the RFC, kept apart, and the next SPM_SQN.
+pub(super) struct SpmTimers {
+    /// SPM_SQN starts at 0: deployed receivers take a higher first value for an old one.
+    sqn: Sqn,
+    ambient: Duration,
+    ambient_at: Instant,
+    heartbeat: Heartbeat,
+    heartbeat_at: Instant,
+    /// Heartbeats since the last data packet.
+    beats: u32,
+    /// An SPM is due now.
+    pending: bool,
+    /// No SPMR is answered before this.
+    answer_at: Instant,
+}
+
+impl SpmTimers {
+    /// The first SPM is due at once: sessions exist before their data does.
+    pub(super) fn new(config: &SourceConfig, now: Instant) -> Self {
+        Self {
+            sqn: Sqn::new(0),
+            ambient: config.ambient_interval(),
+            ambient_at: now.after(config.ambient_interval()),
+            heartbeat: config.heartbeat,
+            heartbeat_at: now.after(config.heartbeat.min()),
+            beats: 0,
+            pending: true,
+            answer_at: Instant::ZERO,
+        }
+    }
+
+    pub(super) fn sqn(&self) -> Sqn {
+        self.sqn
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    /// The next expiry. Heartbeats are for "the absence of data to transmit" (RFC 3208 §5.1.5): they
+    /// rest while data `waits` for the rate.
+    pub(super) fn timeout(&self, waits: bool) -> Option<Instant> {
+        if self.pending {
+            return None;
+        }
+        let heartbeat = (!waits).then_some(self.heartbeat_at);
+        earlier(Some(self.ambient_at), heartbeat)
+    }
+
+    /// Lets timers expire.
+    pub(super) fn tick(&mut self, now: Instant, waits: bool) {
+        if self.timeout(waits).is_some_and(|at| at <= now) {
+            self.pending = true;
+        }
+    }
+
+    /// An SPM is wanted without waiting for a timer.
+    pub(super) fn at_once(&mut self) {
+        self.pending = true;
+    }
+
+    /// As [`Self::at_once`], and heartbeats start again at IHB_MIN: FIN and RST (RFC 3208 §9.7.2).
+    pub(super) fn at_once_and_reset(&mut self, now: Instant) {
+        self.pending = true;
+        self.reset_heartbeat(now);
+    }
+
+    /// An SPMR came: one SPM, at most one in IHB_MIN (RFC 3208 §13.4). False if it is too soon.
+    pub(super) fn request(&mut self, now: Instant) -> bool {
+        if now < self.answer_at {
+            return false;
+        }
+        self.answer_at = now.after(self.heartbeat.min());
+        self.pending = true;
+        true
+    }
+
+    /// An SPM left.
+    pub(super) fn spm_sent(&mut self, now: Instant) {
+        self.pending = false;
+        self.sqn = self.sqn.next();
+        if self.heartbeat_at <= now {
+            self.beats = self.beats.saturating_add(1);
+            self.heartbeat_at = now.after(self.heartbeat.interval(self.beats));
+        }
+        if self.ambient_at <= now {
+            // Counted from the expiry, so that a late timer does not stretch the period.
+            let next = self.ambient_at.after(self.ambient);
+            self.ambient_at = if next > now {
+                next
+            } else {
+                now.after(self.ambient)
+            };
+        }
+    }
+
+    /// ODATA or RDATA left (RFC 3208 §5.1.5).
+    pub(super) fn data_sent(&mut self, now: Instant) {
+        self.reset_heartbeat(now);
+    }
+
+    fn reset_heartbeat(&mut self, now: Instant) {
+        self.beats = 0;
+        self.heartbeat_at = now.after(self.heartbeat.min());
+    }
+}

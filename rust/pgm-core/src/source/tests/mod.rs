@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A source driven by hand: packets go through the codec both ways, time moves when the test says so.
+
+#![allow(clippy::arithmetic_side_effects)]
+
+mod bench;
+mod closing;
+mod naks;
+mod spms;
+mod window;
