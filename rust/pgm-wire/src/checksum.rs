@@ -68,3 +68,82 @@ pub fn verify(packet: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{verify, Sum};
+
+    /// The definition, word by word (RFC 1071).
+    fn by_definition(bytes: &[u8]) -> u16 {
+        let mut sum: u32 = 0;
+        for pair in bytes.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+        }
+        while sum > 0xFFFF {
+            sum = (sum & 0xFFFF) + (sum >> 16);
+        }
+        sum as u16
+    }
+
+    // req: WIRE-13
+    #[test]
+    fn every_length() {
+        let bytes: Vec<u8> = (0..700u32).map(|i| (i * 151 + 77) as u8).collect();
+        for len in 0..bytes.len() {
+            let part = &bytes[..len];
+            assert_eq!(Sum::of(part), Sum(by_definition(part)), "{len}");
+            let split = (len / 2) & !1;
+            let halves = Sum::of(&part[..split]).add(Sum::of(&part[split..]));
+            assert_eq!(halves, Sum::of(part), "{len}");
+        }
+    }
+
+    // req: WIRE-13
+    #[test]
+    fn carries() {
+        let ones = vec![0xFF; 65536];
+        assert_eq!(Sum::of(&ones), Sum(0xFFFF));
+        assert_eq!(Sum(0xFFFF).add(Sum(0xFFFF)), Sum(0xFFFF));
+        assert_eq!(Sum(0x8000).add(Sum(0x8000)), Sum(1));
+        assert_eq!(Sum(0xFFFF).add(Sum(1)), Sum(1));
+        assert_eq!(Sum::ZERO.add(Sum::ZERO), Sum::ZERO);
+    }
+
+    // req: WIRE-14
+    #[test]
+    fn complement() {
+        assert_eq!(Sum(0).finish(), 0xFFFF);
+        assert_eq!(Sum(0xFFFF).finish(), 0xFFFF);
+        assert_eq!(Sum(0x1234).finish(), 0xEDCB);
+        assert_eq!(Sum(1).finish(), 0xFFFE);
+    }
+
+    // req: WIRE-13
+    #[test]
+    fn sums_of_the_kernel() {
+        // csum_partial() adds words in the order of the machine and leaves 32 bits.
+        let bytes: Vec<u8> = (0..64u8).map(|i| i.wrapping_mul(37)).collect();
+        let mut wsum: u64 = 0;
+        for word in bytes.chunks(4) {
+            wsum += u64::from(u32::from_ne_bytes(word.try_into().unwrap()));
+        }
+        let wsum = (wsum & 0xFFFF_FFFF) + (wsum >> 32);
+        assert_eq!(Sum::from_wsum(wsum.try_into().unwrap()), Sum::of(&bytes));
+        assert_eq!(
+            Sum::from_wsum(u32::from_ne_bytes([0x12, 0x34, 0, 0])),
+            Sum(0x1234)
+        );
+        assert_eq!(Sum::from_wsum(u32::MAX), Sum(0xFFFF));
+        assert_eq!(Sum::from_wsum(0), Sum::ZERO);
+    }
+
+    // req: WIRE-15
+    #[test]
+    fn too_short_to_have_one() {
+        for len in 0..8 {
+            assert!(!verify(&vec![0xFF; len]));
+        }
+        assert!(verify(&[0xFF; 8]));
+        assert!(!verify(&[0; 8]));
+    }
+}

@@ -54,6 +54,7 @@ impl Addr {
 
     /// The same where the two bytes after the AFI have a meaning.
     pub(crate) fn read_with(r: &mut Reader<'_>) -> Result<(Addr, u16), Error> {
+        r.require(8)?;
         let afi = r.u16()?;
         let between = r.u16()?;
         let addr = match afi {
@@ -80,5 +81,30 @@ impl Addr {
             Addr::V4(bytes) => w.bytes(bytes),
             Addr::V6(bytes) => w.bytes(bytes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Addr;
+
+    const fn v6(first: u8, last: u8) -> Addr {
+        Addr::V6([first, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last])
+    }
+
+    #[test]
+    fn multicast() {
+        for first in 0..=255 {
+            let v4 = Addr::V4([first, 1, 2, 3]);
+            assert_eq!(v4.is_multicast(), (224..=239).contains(&first));
+            assert_eq!(v6(first, 1).is_multicast(), first == 0xFF);
+        }
+    }
+
+    #[test]
+    fn unspecified() {
+        assert!(Addr::V4([0; 4]).is_unspecified() && v6(0, 0).is_unspecified());
+        assert!(!Addr::V4([0, 0, 0, 1]).is_unspecified() && !v6(0, 1).is_unspecified());
+        assert!(Addr::V4([0; 4]).is_v4() && !v6(0, 0).is_v4());
     }
 }

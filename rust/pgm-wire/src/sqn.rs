@@ -84,3 +84,74 @@ impl Sqn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Sqn;
+
+    const EDGES: [u32; 9] = [
+        0,
+        1,
+        2,
+        0x7FFF_FFFE,
+        0x7FFF_FFFF,
+        0x8000_0000,
+        0x8000_0001,
+        0xFFFF_FFFE,
+        0xFFFF_FFFF,
+    ];
+
+    // req: WIRE-26
+    #[test]
+    fn order_on_the_circle() {
+        for start in EDGES.map(Sqn::new) {
+            for distance in [1, 2, 0x7FFF_FFFE, 0x7FFF_FFFF] {
+                let later = start.plus(distance);
+                assert!(start.before(later) && start.at_or_before(later));
+                assert!(later.after(start) && later.at_or_after(start));
+                assert!(!later.before(start) && !later.at_or_before(start));
+                assert!(!start.after(later) && !start.at_or_after(later));
+                assert_eq!(Sqn::max_of(start, later), later);
+                assert_eq!(Sqn::max_of(later, start), later);
+                assert_eq!(Sqn::min_of(start, later), start);
+                assert_eq!(Sqn::min_of(later, start), start);
+            }
+        }
+    }
+
+    // req: WIRE-26
+    #[test]
+    fn equal_numbers() {
+        for sqn in EDGES.map(Sqn::new) {
+            assert!(!sqn.before(sqn) && !sqn.after(sqn));
+            assert!(sqn.at_or_before(sqn) && sqn.at_or_after(sqn));
+            assert_eq!(sqn.since(sqn), 0);
+            assert_eq!(Sqn::max_of(sqn, sqn), sqn);
+        }
+    }
+
+    // req: WIRE-26
+    #[test]
+    fn half_the_circle_away() {
+        for sqn in EDGES.map(Sqn::new) {
+            let opposite = sqn.plus(1 << 31);
+            assert!(sqn.before(opposite) && opposite.before(sqn));
+            assert!(sqn.after(opposite) && opposite.after(sqn));
+        }
+    }
+
+    // req: WIRE-26
+    #[test]
+    fn steps() {
+        assert_eq!(Sqn::new(u32::MAX).next(), Sqn::new(0));
+        assert_eq!(Sqn::new(0).prev(), Sqn::new(u32::MAX));
+        for a in EDGES.map(Sqn::new) {
+            for b in EDGES.map(Sqn::new) {
+                assert_eq!(a.plus(b.since(a)), b);
+                assert_eq!(b.minus(b.since(a)), a);
+            }
+        }
+        assert_eq!(Sqn::new(5).since(Sqn::new(0xFFFF_FFFE)), 7);
+        assert_eq!(Sqn::default().get(), 0);
+    }
+}

@@ -80,3 +80,24 @@ impl Layout for NakList {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{NakList, NAK_LIST_MAX};
+    use crate::{NakListFull, Sqn};
+
+    // req: OPT-30
+    #[test]
+    fn holds_no_more_than_an_option() {
+        let mut list = NakList::default();
+        assert!(list.is_empty() && list.as_slice().is_empty());
+        for value in 0..62 {
+            assert_eq!(list.push(Sqn::new(value)), Ok(()));
+        }
+        assert_eq!(list.len(), NAK_LIST_MAX);
+        let full = list;
+        assert_eq!(list.push(Sqn::new(62)), Err(NakListFull));
+        assert_eq!(list, full);
+        assert!(list.iter().map(Sqn::get).eq(0..62));
+    }
+}
