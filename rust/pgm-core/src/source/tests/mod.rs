@@ -6,6 +6,7 @@
 
 mod bench;
 mod closing;
+mod model;
 mod naks;
 mod spms;
 mod window;

@@ -313,3 +313,19 @@ fn repairs_stay_within_the_rate() {
     let bytes: u64 = sent.iter().map(|s| s.bytes).sum();
     assert!(bytes > 50_000 && bytes < 50_000 * 14 / 10 + 7_500);
 }
+
+#[test]
+fn asking_again_does_not_send_a_repair_to_the_end_of_the_queue() {
+    let (mut bench, sqns) = sent_at_rate(20, 20_000);
+    for _ in 0..20 {
+        bench.push(&[0; 1_000]);
+    }
+    bench.run_for(300);
+    bench.nak(&sqns[5..6]).unwrap();
+    bench.run_for(11);
+    bench.nak(&sqns[2..3]).unwrap();
+    bench.nak(&sqns[5..6]).unwrap();
+    let repairs = of_kind(&bench.run_for(1_000), Rdata);
+    let repaired: Vec<Sqn> = repairs.iter().map(|s| s.data().0).collect();
+    assert_eq!(repaired, [sqns[5], sqns[2]]);
+}
