@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the owner of a receiver decides.
+
+use pgm_wire::Addr;
+
+use crate::settings;
+use crate::time::Duration;
+
+/// Settings of one receiving session; fixed for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiverConfig {
+    /// Data-destination port, host order.
+    pub dport: u16,
+    /// The group the data is sent to; goes into NAK_GRP (RFC 3208 §8.3).
+    pub group: Addr,
+    /// NAK_BO_IVL: NAK_RB_IVL is drawn over it (§6.3).
+    pub nak_bo_ivl: Duration,
+    /// NAK_RPT_IVL: how long a NAK waits for its NCF (§6.3).
+    pub nak_rpt_ivl: Duration,
+    /// NAK_RDATA_IVL: how long a confirmed NAK waits for its data (§6.3).
+    pub nak_rdata_ivl: Duration,
+    /// NAK_NCF_RETRIES: NAKs repeated without an NCF before the data counts as lost, 1 to 255.
+    pub ncf_retries: u32,
+    /// NAK_DATA_RETRIES: confirmed NAKs repeated without data before it counts as lost, 1 to 255.
+    pub data_retries: u32,
+    /// SPMR_BO_IVL: the delay before an SPMR is drawn over it (§13.5).
+    pub spmr_bo_ivl: Duration,
+    /// SPMR_SPM_IVL: least time between two SPMRs (§13.5).
+    pub spmr_spm_ivl: Duration,
+    /// A source not heard for so long is gone.
+    pub peer_expiry: Duration,
+    /// Sequence numbers the receive window holds; rounded up to a power of two, at least 64.
+    pub rxw_sqns: u32,
+    /// Largest APDU, bytes.
+    pub msgsize_max: u32,
+    /// Most TPDUs of one APDU; an APDU never spans more than the window either.
+    pub fragments_max: u32,
+    /// Send neither NAKs nor SPMRs: only listen, and use the repairs that others ask for.
+    pub passive: bool,
+}
+
+impl Default for ReceiverConfig {
+    fn default() -> Self {
+        use settings::{
+            FRAGMENTS_MAX, MSGSIZE_MAX, NAK_BO_IVL, NAK_DATA_RETRIES, NAK_NCF_RETRIES,
+            NAK_RDATA_IVL, NAK_RPT_IVL, PEER_EXPIRY, RXW_SQNS, SPMR_BO_IVL, SPMR_SPM_IVL,
+        };
+        Self {
+            dport: 0,
+            group: Addr::V4([0; 4]),
+            nak_bo_ivl: Duration::from_micros(NAK_BO_IVL.default),
+            nak_rpt_ivl: Duration::from_micros(NAK_RPT_IVL.default),
+            nak_rdata_ivl: Duration::from_micros(NAK_RDATA_IVL.default),
+            ncf_retries: NAK_NCF_RETRIES.default,
+            data_retries: NAK_DATA_RETRIES.default,
+            spmr_bo_ivl: Duration::from_micros(SPMR_BO_IVL.default),
+            spmr_spm_ivl: Duration::from_micros(SPMR_SPM_IVL.default),
+            peer_expiry: Duration::from_micros(PEER_EXPIRY.default),
+            rxw_sqns: RXW_SQNS.default,
+            msgsize_max: MSGSIZE_MAX.default,
+            fragments_max: FRAGMENTS_MAX.default,
+            passive: false,
+        }
+    }
+}

@@ -1,0 +1,671 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The receiving side of one transport session (RFC 3208 §6, §9, §13.5).
+//!
+//! Data packets go into the window (`rxw`), what is missing goes through the NAK state machine
+//! (`nak`), and whole APDUs leave in order (`apdu`). Every call does a bounded amount of work;
+//! what is left over makes [`Receiver::poll_timeout`] immediate.
+
+mod apdu;
+mod config;
+mod nak;
+
+mod rxw;
+mod spmr;
+mod stats;
+
+#[cfg(test)]
+mod tests;
+
+use pgm_wire::{
+    checksum, Addr, Body, Nak, NakList, NakOptions, Options, Packet, Ports, Repr, Spm, Sqn, Tsi,
+    HEADER_MAX,
+};
+
+pub use config::ReceiverConfig;
+
+pub use stats::ReceiverStats;
+
+use crate::discard::Discard;
+use crate::memory::Heap;
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+use crate::transmit::{Destination, Transmit};
+use apdu::{Cursor, Ending};
+use nak::{Heard, Repair};
+use rxw::{newer, Held, State, Window, Work};
+use spmr::Spmr;
+use stats::{add, count};
+
+/// The most sequence numbers that one call touches in each of its walks.
+const STEPS: u32 = 1024;
+/// When memory was refused, we try again after so long.
+const MEMORY_RETRY: Duration = Duration::from_millis(10);
+/// SPM_LEAD that says, with SPM_TRAIL 0, that an SPM has no window information (RFC 3208 §8.1).
+const NO_LEAD: Sqn = Sqn::new(0x8000_0000);
+
+/// What a data packet would be to the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The one that delivery waits for.
+    Next,
+    /// It fills a hole below the highest number received.
+    Gap,
+    /// It extends the window.
+    Beyond,
+    /// It would be discarded.
+    Useless(Discard),
+}
+
+/// Something for the application, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery<P> {
+    /// A piece of a whole APDU; all its pieces follow each other.
+    Data(Data<P>),
+    /// Unrecoverable loss of `count` SQNs from `first` on (RFC 3208 §6.3).
+    Loss {
+        /// The first SQN lost.
+        first: Sqn,
+        /// How many.
+        count: u32,
+    },
+    /// The session is over; nothing follows.
+    End(End),
+}
+
+/// One TPDU of a whole APDU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Data<P> {
+    /// The payload as it was handed in.
+    pub payload: P,
+    /// Its sequence number.
+    pub sqn: Sqn,
+    /// Offset in the APDU, bytes.
+    pub offset: u32,
+    /// Bytes of TSDU.
+    pub len: u32,
+    /// Bytes of the APDU.
+    pub apdu_len: u32,
+    /// Whether this is the last piece of the APDU.
+    pub last: bool,
+    /// Whether OPT_SYN was on it: the session starts here (RFC 3208 §9.6).
+    pub syn: bool,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The source closed (RFC 3208 §9.7).
+    Fin,
+    /// The source aborted (RFC 3208 §9.8).
+    Reset {
+        /// The source's reason, 6 bits, 0 if unknown.
+        code: u8,
+    },
+    /// Nothing was heard from the source for PEER_EXPIRY.
+    Expired,
+}
+
+/// The receiver of one session. `P` is the payload handle.
+pub struct Receiver<P, H: Heap> {
+    config: ReceiverConfig,
+    tsi: Tsi,
+    source: Addr,
+    rng: Rng,
+    stats: ReceiverStats,
+    window: Window<P, H>,
+    repair: Repair<H>,
+    cursor: Cursor,
+    spmr: Spmr,
+    /// Where NAKs go: the Path NLA of the last SPM (RFC 3208 §6.2).
+    path: Option<Addr>,
+    /// SPM_SQN of the last SPM in sequence.
+    spm_sqn: Option<Sqn>,
+    /// One past SPM_LEAD of the first SPM, which came before any data: what follows was sent after
+    /// we joined.
+    join: Option<Sqn>,
+    /// OPT_NBR_UNREACH holds: no NAKs until a regular SPM (RFC 3208 §15.3.2).
+    unreachable: bool,
+    congested: bool,
+    /// When the source was heard last.
+    heard: Instant,
+    ending: Ending,
+    /// The end was delivered.
+    ended: bool,
+    /// A walk reached its bound.
+    backlog: bool,
+    /// When to ask for memory again.
+    retry: Option<Instant>,
+    /// When the next missing number is no longer taken for late.
+    patience: Option<Instant>,
+}
+
+impl<P, H: Heap> Receiver<P, H> {
+    /// The receiver of session `tsi`, whose first packet had the IP source address `source`. Takes
+    /// no memory until data comes.
+    pub fn new(config: ReceiverConfig, tsi: Tsi, source: Addr, now: Instant, seed: u64) -> Self {
+        let window = Window::new(config.rxw_sqns);
+        let capacity = window.ring.capacity();
+        Self {
+            config,
+            tsi,
+            source,
+            rng: Rng::new(seed),
+            stats: ReceiverStats::default(),
+            window,
+            repair: Repair::new(capacity),
+            cursor: Cursor::new(),
+            spmr: Spmr::new(),
+            path: None,
+            spm_sqn: None,
+            join: None,
+            unreachable: false,
+            congested: false,
+            heard: now,
+            ending: Ending::default(),
+            ended: false,
+            backlog: false,
+            retry: None,
+            patience: None,
+        }
+    }
+
+    /// One packet of the session: SPM, ODATA, RDATA, NCF, or a multicast NAK or SPMR of another
+    /// receiver. `payload` is the TSDU of a data packet; without it (no room in SO_RCVBUF) the packet
+    /// is only known to exist and will be asked for. The IP source address does not matter: a
+    /// session is named by its TSI alone (RFC 3208 §3.1).
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        _from: Addr,
+        packet: &Packet<'_>,
+        payload: Option<P>,
+    ) -> Result<(), Discard> {
+        if packet.tsi() != self.tsi || packet.data_port() != self.config.dport {
+            return Err(Discard::OtherSession);
+        }
+        if self.ended || self.ending.is_cut() {
+            return Err(Discard::SessionEnded);
+        }
+        if packet.header.kind.is_downstream() {
+            self.heard = now;
+        }
+        let result = match packet.body {
+            Body::Spm(spm) => self.spm(now, &spm, &packet.options),
+            Body::Odata(data) => self.data(now, data, false, packet, payload),
+            Body::Rdata(data) => self.data(now, data, true, packet, payload),
+            Body::Ncf(ncf) => self.ncf(now, ncf, packet),
+            Body::Nak(nak) => self.nak(now, nak, packet),
+            Body::Spmr => {
+                if self.spmr.hear(now, &self.config) {
+                    Ok(())
+                } else {
+                    Err(Discard::Unmatched)
+                }
+            }
+            Body::Poll(_) | Body::Polr(_) | Body::Nnak(_) | Body::Ack(_) => {
+                Err(Discard::UnexpectedType)
+            }
+        };
+        self.maintain(now);
+        result
+    }
+
+    /// Starts reception at `first`.
+    fn open(&mut self, first: Sqn) {
+        self.window.open(first);
+        self.repair.open(first);
+        self.cursor.open(first);
+    }
+
+    fn data(
+        &mut self,
+        now: Instant,
+        data: pgm_wire::Data,
+        repair: bool,
+        packet: &Packet<'_>,
+        payload: Option<P>,
+    ) -> Result<(), Discard> {
+        if packet.header.parity {
+            return Err(Discard::UnexpectedType);
+        }
+        let sqn = data.sqn;
+        // RFC 3208 §6.1: within the transmit window that the packet itself advertises.
+        if sqn.before(data.trail) {
+            count(&mut self.stats.outside_window);
+            return Err(Discard::OutsideWindow);
+        }
+        if !self.window.is_open() {
+            // RFC 3208 §6.1: the first data packet defines RXW_TRAIL_INIT; but what an SPM had not
+            // announced yet was sent while we listened.
+            let first = self.join.filter(|join| !sqn.before(*join));
+            self.open(first.unwrap_or(sqn));
+        }
+        if self.path.is_none() && !self.config.passive {
+            self.spmr.want(now, &mut self.rng, &self.config);
+        }
+        self.window.advance(data.trail);
+        let useless = match self.window.place(sqn, self.cursor.next()) {
+            Place::Useless(why) => Some(why),
+            _ => None,
+        };
+        match useless {
+            None => {}
+            Some(Discard::Duplicate) => {
+                count(&mut self.stats.duplicates);
+                return Err(Discard::Duplicate);
+            }
+            Some(why) => {
+                count(&mut self.stats.outside_window);
+                if why != Discard::BeyondWindow {
+                    return Err(why);
+                }
+            }
+        }
+        self.window.learn(sqn);
+        self.window.came(sqn);
+        if packet.options.fin() {
+            self.ending.fin = true;
+        }
+        if let Some(why) = useless {
+            return Err(why);
+        }
+        self.store(now, sqn, repair, packet, payload)
+    }
+
+    /// Puts a data packet where it belongs in the window.
+    fn store(
+        &mut self,
+        now: Instant,
+        sqn: Sqn,
+        repair: bool,
+        packet: &Packet<'_>,
+        payload: Option<P>,
+    ) -> Result<(), Discard> {
+        let len = packet.header.tsdu_len;
+        let fragment = packet.options.fragment();
+        if let Err(why) = apdu::check(sqn, len, fragment, self.limit(), &self.config) {
+            // A repair would be the same packet: asking for it is useless.
+            self.repair.forget(&mut self.window, sqn);
+            let _ = self.window.put(sqn, State::Lost);
+            return Err(why);
+        }
+        let Some(payload) = payload else {
+            count(&mut self.stats.refused);
+            return Err(Discard::ReceiveBuffer);
+        };
+        // RFC 3208 §6.3: matching RDATA or ODATA completes recovery in any state.
+        let missing = match self.window.state(sqn) {
+            Some(State::Missing(missing)) => Some(*missing),
+            _ => None,
+        };
+        self.repair.forget(&mut self.window, sqn);
+        let held = Held {
+            payload,
+            len,
+            fragment,
+            syn: packet.options.syn(),
+        };
+        if self.window.put(sqn, State::Data(held)).is_err() {
+            count(&mut self.stats.refused);
+            return Err(Discard::NoMemory);
+        }
+        count(&mut self.stats.data_packets);
+        add(&mut self.stats.data_bytes, u64::from(len));
+        if repair {
+            count(&mut self.stats.rdata_packets);
+        }
+        if let Some(missing) = missing {
+            if repair || missing.is_confirmed() {
+                let ns = now.since(missing.detected).nanos();
+                count(&mut self.stats.repaired_sqns);
+                add(&mut self.stats.recovery_ns_total, ns);
+                self.stats.recovery_max_ns = self.stats.recovery_max_ns.max(ns);
+            }
+        }
+        Ok(())
+    }
+
+    fn spm(&mut self, now: Instant, spm: &Spm, options: &Options<'_>) -> Result<(), Discard> {
+        if options.nbr_unreach() {
+            // RFC 3208 §15.3.2: it may bear the number of the last regular SPM, its window says
+            // nothing, and it counts only if it comes from our parent.
+            if self.spm_sqn.is_none_or(|last| spm.sqn.before(last)) {
+                return Err(Discard::SpmOutOfSequence);
+            }
+            if self.path != Some(spm.path) {
+                return Err(Discard::Unmatched);
+            }
+            self.unreachable = true;
+            return Ok(());
+        }
+        // RFC 3208 §6.2: an SPM is in sequence if it is newer than the last one that was.
+        if self.spm_sqn.is_some_and(|last| !newer(spm.sqn, last)) {
+            return Err(Discard::SpmOutOfSequence);
+        }
+        let windowless = spm.trail == Sqn::new(0) && spm.lead == NO_LEAD;
+        // RFC 3208 §3.3: TRAIL is at most LEAD + 1, and the window at most 2^31 - 1 numbers.
+        if !windowless && spm.lead.next().before(spm.trail) {
+            return Err(Discard::SpmWindow);
+        }
+        self.spm_sqn = Some(spm.sqn);
+        count(&mut self.stats.spms);
+        let usable = !spm.path.is_unspecified() && !spm.path.is_multicast();
+        if usable && spm.path.is_v4() == self.source.is_v4() {
+            if self.path.is_none() || self.unreachable {
+                // All receivers hear this SPM at once: what waited for it backs off anew.
+                let back_off = self.rng.interval(self.config.nak_bo_ivl);
+                self.repair.hold(now.after(back_off));
+            }
+            self.path = Some(spm.path);
+            self.spmr.cancel();
+        }
+        self.unreachable = false;
+        if !windowless {
+            self.spm_window(spm);
+        }
+        if let Some(rst) = options.rst() {
+            // RFC 3208 §9.8.1: an abort. We do not go on asking for repairs even where we might.
+            self.ending.reset = Some(rst.code);
+            self.cut();
+        } else if options.fin() {
+            self.ending.fin = true;
+        }
+        Ok(())
+    }
+
+    fn spm_window(&mut self, spm: &Spm) {
+        if !self.window.is_open() {
+            match self.join {
+                None => self.join = Some(spm.lead.next()),
+                Some(join) if newer(spm.lead.next(), join) => self.open(join),
+                Some(_) => {}
+            }
+        }
+        if self.window.is_open() {
+            self.window.advance(spm.trail);
+            self.window.learn_lead(spm.lead);
+        }
+    }
+
+    fn ncf(&mut self, now: Instant, ncf: Nak, packet: &Packet<'_>) -> Result<(), Discard> {
+        if packet.options.nbr_unreach() {
+            // RFC 3208 §15.3.2: ignored if it is not from our parent.
+            if self.path.is_none() || packet.options.path_nla() != self.path {
+                return Err(Discard::Unmatched);
+            }
+            self.unreachable = true;
+        }
+        self.suppress(now, ncf, packet, Heard::Ncf)?;
+        count(&mut self.stats.ncfs);
+        Ok(())
+    }
+
+    fn nak(&mut self, now: Instant, nak: Nak, packet: &Packet<'_>) -> Result<(), Discard> {
+        self.suppress(now, nak, packet, Heard::Nak)?;
+        count(&mut self.stats.naks_heard);
+        Ok(())
+    }
+
+    /// Suspends NAK generation for every number of an NCF or NAK (RFC 3208 §6.3, §9.3.2). Numbers
+    /// that we do not know to exist are ignored: a source confirms any NAK (§5.2), so a forged NAK
+    /// could make us wait for packets that were never sent, and report them lost.
+    fn suppress(
+        &mut self,
+        now: Instant,
+        nak: Nak,
+        packet: &Packet<'_>,
+        heard: Heard,
+    ) -> Result<(), Discard> {
+        if packet.header.parity {
+            return Err(Discard::UnexpectedType);
+        }
+        let list = packet.options.nak_list().unwrap_or(NakList::EMPTY);
+        let count = !self.congested;
+        let mut matched = false;
+        for sqn in core::iter::once(nak.sqn).chain(list.iter()) {
+            matched |= self
+                .repair
+                .hear(&mut self.window, sqn, heard, now, &self.config, count)?;
+        }
+        if matched {
+            Ok(())
+        } else {
+            Err(Discard::Unmatched)
+        }
+    }
+
+    /// Nothing more is received: all that is missing is lost.
+    fn cut(&mut self) {
+        if self.window.is_open() {
+            self.window.advance(self.window.end);
+        }
+    }
+
+    /// Gives missing numbers their slots and starts their recovery.
+    fn maintain(&mut self, now: Instant) {
+        let slots = self.window.materialise(now);
+        let confirmed = self
+            .repair
+            .confirm(&mut self.window, now, &mut self.rng, &self.config);
+        self.backlog = slots == Work::More || confirmed == Work::More;
+        self.retry = if slots == Work::Starved || confirmed == Work::Starved {
+            Some(now.after(MEMORY_RETRY))
+        } else {
+            None
+        };
+        self.patience = match confirmed {
+            Work::Until(at) => Some(at),
+            _ => None,
+        };
+    }
+
+    /// The most TPDUs of an APDU.
+    fn limit(&self) -> u32 {
+        self.config.fragments_max.min(self.window.ring.capacity())
+    }
+
+    /// What data packet `sqn` would be, before memory is spent on it.
+    pub fn place(&self, sqn: Sqn) -> Place {
+        if self.ended || self.ending.is_cut() {
+            return Place::Useless(Discard::SessionEnded);
+        }
+        if !self.window.is_open() {
+            return match self.join {
+                Some(join) if newer(sqn, join) => Place::Beyond,
+                _ => Place::Next,
+            };
+        }
+        self.window.place(sqn, self.cursor.next())
+    }
+
+    /// The next thing for the application.
+    pub fn poll_deliver(&mut self) -> Option<Delivery<P>> {
+        if self.ended {
+            return None;
+        }
+        let limit = self.limit();
+        let delivery = self.cursor.poll(
+            &mut self.window,
+            &mut self.repair,
+            &self.ending,
+            limit,
+            &mut self.stats,
+        );
+        self.ended = matches!(delivery, Some(Delivery::End(_)));
+        delivery
+    }
+
+    /// Whether a NAK may leave at all (RFC 3208 §6.2, §15.3.2).
+    fn may_nak(&self) -> bool {
+        self.path.is_some() && !self.unreachable && !self.congested && !self.config.passive
+    }
+
+    /// The next packet to send: an SPMR or a NAK, neither with a payload. `buf` has at least
+    /// [`HEADER_MAX`] bytes, or nothing is sent.
+    pub fn poll_transmit<'a>(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<'a, P>>
+    where
+        P: 'a,
+    {
+        if buf.len() < HEADER_MAX || self.ended || self.ending.is_cut() {
+            return None;
+        }
+        if let Some(copy) = self.spmr.poll_transmit(now, &self.config) {
+            let destination = match copy {
+                spmr::Copy::Group => Destination::GroupLocal,
+                spmr::Copy::Source => Destination::Unicast(self.source),
+            };
+            if copy == spmr::Copy::Group {
+                count(&mut self.stats.spmrs_sent);
+            }
+            return self.emit(&Repr::Spmr, destination, buf);
+        }
+        if !self.may_nak() {
+            return None;
+        }
+        let path = self.path?;
+        let (sqn, list) = self.repair.poll_nak(&mut self.window, now, &self.config)?;
+        count(&mut self.stats.naks_sent);
+        let sqns = u64::try_from(list.len()).unwrap_or(0).saturating_add(1);
+        add(&mut self.stats.nak_sqns, sqns);
+        let nak = Nak {
+            sqn,
+            source: self.source,
+            group: self.config.group,
+        };
+        let options = NakOptions {
+            list,
+            ..NakOptions::default()
+        };
+        self.emit(&Repr::Nak(nak, options), Destination::Unicast(path), buf)
+    }
+
+    fn emit<'a>(
+        &self,
+        repr: &Repr,
+        destination: Destination,
+        buf: &mut [u8],
+    ) -> Option<Transmit<'a, P>>
+    where
+        P: 'a,
+    {
+        // RFC 3208 §8.3, §13.6: upstream, the source port is the data-destination port.
+        let ports = Ports {
+            sport: self.config.dport,
+            dport: self.tsi.sport,
+            gsi: self.tsi.gsi,
+        };
+        let header_len = repr.emit(ports, 0, checksum::Sum::ZERO, buf).ok()?;
+        Some(Transmit {
+            kind: repr.kind(),
+            destination,
+            router_alert: false,
+            header_len,
+            payload: None,
+        })
+    }
+
+    /// When [`Receiver::handle_timeout`] wants to be called; the past means at once. `None` only
+    /// when the session is over.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        if self.cursor.more {
+            return Some(Instant::ZERO);
+        }
+        if self.ending.is_cut() {
+            return None;
+        }
+        let work = match self.retry {
+            None if self.backlog || self.window.wants_slots() => Some(Instant::ZERO),
+            retry => retry,
+        };
+        let nak = if self.may_nak() {
+            self.repair.next_nak()
+        } else {
+            None
+        };
+        let mut first = self.heard.after(self.config.peer_expiry);
+        for at in [
+            work,
+            nak,
+            self.patience,
+            self.repair.next_deadline(),
+            self.spmr.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            first = first.min(at);
+        }
+        Some(first)
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.ended || self.ending.is_cut() {
+            return;
+        }
+        if now >= self.heard.after(self.config.peer_expiry) {
+            self.ending.expired = true;
+            self.cut();
+            return;
+        }
+        let count = !self.congested;
+        self.repair
+            .expire(&mut self.window, now, &mut self.rng, &self.config, count);
+        self.spmr.handle_timeout(now, &mut self.rng, &self.config);
+        self.maintain(now);
+    }
+
+    /// While the reader is slow and SO_RCVBUF is full, NAKs are put off and no retry is counted.
+    pub fn set_congested(&mut self, _now: Instant, congested: bool) {
+        self.congested = congested;
+    }
+
+    /// Whether the end was delivered: the owner may free the receiver.
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What happened so far.
+    pub const fn stats(&self) -> &ReceiverStats {
+        &self.stats
+    }
+
+    /// The session.
+    pub const fn tsi(&self) -> Tsi {
+        self.tsi
+    }
+
+    /// The source's NLA: the IP source address of the first packet.
+    pub const fn source(&self) -> Addr {
+        self.source
+    }
+
+    /// Where NAKs go; `None` before the first SPM (RFC 3208 §6.2).
+    pub const fn path(&self) -> Option<Addr> {
+        self.path
+    }
+
+    /// RXW_TRAIL: the oldest number that can still be had (RFC 3208 §3.4).
+    pub const fn trail(&self) -> Sqn {
+        self.window.trail
+    }
+
+    /// The highest number known to exist.
+    pub const fn lead(&self) -> Sqn {
+        self.window.end.prev()
+    }
+
+    /// How many numbers are known to exist, neither received nor given up.
+    pub fn missing(&self) -> u32 {
+        self.window.missing()
+    }
+
+    /// How many data packets the window holds.
+    pub const fn held(&self) -> u32 {
+        self.window.held()
+    }
+}

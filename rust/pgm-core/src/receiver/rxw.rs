@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The receive window (RFC 3208 §3.4): which sequence numbers exist, which are here, which are lost.
+//!
+//! ```text
+//!   commit          front           commit + capacity      end
+//!   |  a slot each  |  slots of data only  |  known, no slot |
+//! ```
+//!
+//! Everything from `commit` to `end` is known to exist. Below `front` every number has its slot;
+//! above it only data that is here already has one. Numbers that are missing get their slots as
+//! `front` moves on, a bounded number at a time, so that no packet makes us walk the window.
+//! `trail` is an edge and not a walk either: what is missing below it is lost, and the delivery
+//! cursor finds that out when it gets there.
+
+use pgm_wire::{Fragment, Sqn};
+
+use crate::deadlines::{Position, Positions};
+use crate::discard::Discard;
+use crate::memory::{Heap, NoMemory};
+use crate::receiver::nak::Missing;
+use crate::receiver::{Place, STEPS};
+use crate::ring::Ring;
+use crate::time::Instant;
+
+/// A data packet in the window.
+pub(super) struct Held<P> {
+    pub(super) payload: P,
+    pub(super) len: u16,
+    pub(super) fragment: Option<Fragment>,
+    pub(super) syn: bool,
+}
+
+/// What is known of one sequence number.
+pub(super) enum State<P> {
+    /// Received.
+    Data(Held<P>),
+    /// Not received yet.
+    Missing(Missing),
+    /// Given up: unrecoverable.
+    Lost,
+}
+
+/// One sequence number of the window.
+pub(super) struct Slot<P> {
+    pub(super) state: State<P>,
+    /// Where its deadline stands; only missing numbers have one.
+    pub(super) position: Position,
+}
+
+impl<P> Slot<P> {
+    const fn new(state: State<P>) -> Self {
+        Self {
+            state,
+            position: Position::NONE,
+        }
+    }
+}
+
+impl<P, H: Heap> Positions for Ring<Slot<P>, H> {
+    fn position(&mut self, key: Sqn) -> Option<&mut Position> {
+        self.get_mut(key).map(|slot| &mut slot.position)
+    }
+}
+
+/// Whether `a` is newer than `b`. Exactly half the number space apart is not (§3.2).
+pub(super) fn newer(a: Sqn, b: Sqn) -> bool {
+    a != b && !a.before(b)
+}
+
+/// The window and its edges. The order commit <= front <= top, front <= end, trail <= end holds after
+/// every call, with all of them less than half the number space apart from commit upward.
+pub(super) struct Window<P, H: Heap> {
+    pub(super) ring: Ring<Slot<P>, H>,
+    /// The oldest number that can still be had: RXW_TRAIL (§3.4).
+    pub(super) trail: Sqn,
+    /// The next number to leave the window.
+    pub(super) commit: Sqn,
+    /// The first number that may be without a slot.
+    pub(super) front: Sqn,
+    /// One past the highest number with a slot.
+    top: Sqn,
+    /// One past the highest number known to exist.
+    pub(super) end: Sqn,
+    /// Missing numbers below this are lost in the network, not late (§6.3).
+    pub(super) sure: Sqn,
+    /// The highest number received, and the second highest.
+    highest: Option<Sqn>,
+    second: Option<Sqn>,
+    /// Slots that hold data, and slots given up.
+    held: u32,
+    lost: u32,
+    open: bool,
+}
+
+/// How a bounded piece of work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Nothing is left.
+    Done,
+    /// Nothing is left before then.
+    Until(Instant),
+    /// The bound was reached.
+    More,
+    /// Memory was refused.
+    Starved,
+}
+
+impl<P, H: Heap> Window<P, H> {
+    /// A closed window for at least `sqns` numbers.
+    pub(super) fn new(sqns: u32) -> Self {
+        let zero = Sqn::new(0);
+        Self {
+            ring: Ring::new(sqns),
+            trail: zero,
+            commit: zero,
+            front: zero,
+            top: zero,
+            end: zero,
+            sure: zero,
+            highest: None,
+            second: None,
+            held: 0,
+            lost: 0,
+            open: false,
+        }
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Starts reception: nothing below `first` is ever asked for (§6.1, RXW_TRAIL_INIT).
+    pub(super) fn open(&mut self, first: Sqn) {
+        self.trail = first;
+        self.commit = first;
+        self.front = first;
+        self.top = first;
+        self.end = first;
+        self.sure = first;
+        self.open = true;
+    }
+
+    /// Numbers known to exist of which neither data is here nor loss is certain.
+    pub(super) fn missing(&self) -> u32 {
+        let known = self.end.since(self.commit);
+        known.saturating_sub(self.held).saturating_sub(self.lost)
+    }
+
+    /// Data packets in the window.
+    pub(super) const fn held(&self) -> u32 {
+        self.held
+    }
+
+    /// Obeys an advertised trailing edge (§3.4, §16: whatever the jump), if it is news.
+    pub(super) fn advance(&mut self, trail: Sqn) {
+        if !newer(trail, self.trail) {
+            return;
+        }
+        // Two jumps without a delivery between them must not lap the window.
+        if newer(self.trail, self.commit) && !newer(trail, self.commit) {
+            return;
+        }
+        self.trail = trail;
+        for edge in [&mut self.end, &mut self.sure] {
+            if newer(trail, *edge) {
+                *edge = trail;
+            }
+        }
+        for old in [&mut self.highest, &mut self.second] {
+            if old.is_some_and(|old| newer(trail, old)) {
+                *old = None;
+            }
+        }
+    }
+
+    /// `sqn` exists. Not if it is half the number space away.
+    pub(super) fn learn(&mut self, sqn: Sqn) {
+        let end = sqn.next();
+        if newer(end, self.end) && newer(end, self.commit) {
+            self.end = end;
+        }
+    }
+
+    /// SPM_LEAD: up to here everything was sent some time ago (§6.3).
+    pub(super) fn learn_lead(&mut self, lead: Sqn) {
+        self.learn(lead);
+        if newer(lead.next(), self.sure) && !newer(lead.next(), self.end) {
+            self.sure = lead.next();
+        }
+    }
+
+    /// Data packet `sqn` came: two packets above a missing one mean that it is lost, not late
+    /// (§6.3: "after the reception of N packets", N = 2).
+    pub(super) fn came(&mut self, sqn: Sqn) {
+        match (self.highest, self.second) {
+            (None, _) => self.highest = Some(sqn),
+            (Some(highest), _) if newer(sqn, highest) => {
+                self.second = Some(highest);
+                self.highest = Some(sqn);
+            }
+            (Some(highest), None) if sqn != highest => self.second = Some(sqn),
+            (Some(highest), Some(second)) if sqn != highest && newer(sqn, second) => {
+                self.second = Some(sqn);
+            }
+            _ => {}
+        }
+        if let Some(second) = self.second {
+            if newer(second, self.sure) {
+                self.sure = second;
+            }
+        }
+    }
+
+    /// Where data packet `sqn` would go; `next` is the number that delivery waits for.
+    pub(super) fn place(&self, sqn: Sqn, next: Sqn) -> Place {
+        if sqn.before(self.trail) {
+            return Place::Useless(Discard::OutsideWindow);
+        }
+        if sqn.before(self.commit) {
+            return Place::Useless(Discard::Duplicate);
+        }
+        if sqn.since(self.commit) >= self.ring.capacity() {
+            return Place::Useless(Discard::BeyondWindow);
+        }
+        if let Some(State::Data(_)) = self.state(sqn) {
+            return Place::Useless(Discard::Duplicate);
+        }
+        if sqn == next {
+            return Place::Next;
+        }
+        match self.highest {
+            Some(highest) if newer(highest, sqn) => Place::Gap,
+            _ => Place::Beyond,
+        }
+    }
+
+    /// What is known of `sqn`, which lies in [commit, commit + capacity).
+    pub(super) fn state(&self, sqn: Sqn) -> Option<&State<P>> {
+        self.ring.get(sqn).map(|slot| &slot.state)
+    }
+
+    /// What is known of `sqn` if it is missing and can still be had.
+    pub(super) fn missing_mut(&mut self, sqn: Sqn) -> Option<&mut Missing> {
+        if !self.reaches(sqn) || sqn.before(self.trail) {
+            return None;
+        }
+        match self.ring.get_mut(sqn).map(|slot| &mut slot.state) {
+            Some(State::Missing(missing)) => Some(missing),
+            _ => None,
+        }
+    }
+
+    /// Whether `sqn` lies between the lowest slot and the highest one.
+    pub(super) fn reaches(&self, sqn: Sqn) -> bool {
+        sqn.since(self.commit) < self.top.since(self.commit)
+    }
+
+    /// Puts a state at `sqn`, which lies in [commit, commit + capacity) and has no deadline.
+    pub(super) fn put(&mut self, sqn: Sqn, state: State<P>) -> Result<(), NoMemory> {
+        let is_data = matches!(state, State::Data(_));
+        let is_lost = matches!(state, State::Lost);
+        match self.ring.get_mut(sqn) {
+            Some(slot) => {
+                if matches!(slot.state, State::Lost) {
+                    self.lost = self.lost.saturating_sub(1);
+                }
+                slot.state = state;
+            }
+            None => self.ring.put(sqn, Slot::new(state))?,
+        }
+        if is_data {
+            self.held = self.held.saturating_add(1);
+        }
+        if is_lost {
+            self.lost = self.lost.saturating_add(1);
+        }
+        if sqn == self.front {
+            self.front = sqn.next();
+        }
+        if newer(sqn.next(), self.top) {
+            self.top = sqn.next();
+        }
+        Ok(())
+    }
+
+    /// Takes the lowest number out of the window. Its deadline was cancelled before.
+    pub(super) fn take(&mut self) -> Option<State<P>> {
+        let state = self.ring.take_lowest(self.commit).map(|slot| slot.state);
+        match state {
+            Some(State::Data(_)) => self.held = self.held.saturating_sub(1),
+            Some(State::Lost) => self.lost = self.lost.saturating_sub(1),
+            _ => {}
+        }
+        self.commit = self.commit.next();
+        for edge in [&mut self.front, &mut self.top, &mut self.end] {
+            if edge.before(self.commit) {
+                *edge = self.commit;
+            }
+        }
+        state
+    }
+
+    /// Moves an empty window up to `trail`; returns how many numbers that skips.
+    pub(super) fn jump(&mut self) -> u32 {
+        let skipped = self.trail.since(self.commit);
+        self.commit = self.trail;
+        self.front = self.trail;
+        self.top = self.trail;
+        skipped
+    }
+
+    /// Whether missing numbers wait for slots that the window could give them.
+    pub(super) fn wants_slots(&self) -> bool {
+        newer(self.end, self.front)
+            && self.front.since(self.commit) < self.ring.capacity()
+            // What the trailing edge passed needs no slot to be reported.
+            && !self.front.before(self.trail)
+    }
+
+    /// Gives missing numbers their slots, at most [`STEPS`] a call.
+    pub(super) fn materialise(&mut self, now: Instant) -> Work {
+        for _ in 0..STEPS {
+            if !self.wants_slots() {
+                return Work::Done;
+            }
+            if self.ring.get(self.front).is_some() {
+                self.front = self.front.next();
+                continue;
+            }
+            let state = State::Missing(Missing::new(now));
+            if self.put(self.front, state).is_err() {
+                return Work::Starved;
+            }
+        }
+        Work::More
+    }
+}
