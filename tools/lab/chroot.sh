@@ -17,3 +17,14 @@ chroot_run() {
 	LAB_CWD=/src exec "${CONTAINED[@]}" "$LAB/in-root" --bind "$CHECKOUT:/src" "${binds[@]}" \
 		"$LAB_DIR/root" "$@"
 }
+
+# Builds the module for the lab's kernel, to build/module of the checkout; what
+# clippy compiled stays apart from what is loaded.
+chroot_make() {
+	local out=module
+	case " $* " in *" CLIPPY=1 "*) out=clippy ;; esac
+	mkdir -p "$CHECKOUT/build/$out"
+	setup
+	chroot_run make --no-print-directory -j"$(nproc)" -C "$(lab_path kdir)" \
+		M=/src MO="/src/build/$out" "$@" modules
+}

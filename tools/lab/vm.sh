@@ -25,7 +25,7 @@ vm_run() {
 	trap 'rm -rf "$VM_JOB"' EXIT
 	: "${console:=$VM_JOB/console}"
 	printf '%q ' "$@" >"$VM_JOB/command"
-	[ -z "$out" ] || mkdir -p "$out"
+	[ -z "$out" ] || mkdir -p "$out" "$VM_JOB/out"
 
 	status=0
 	vm_boot || status=$?

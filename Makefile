@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0
+# Front door. The work is done by Kbuild (the module), cargo (the tool and the
+# host's tests) and tools/lab (root file system and virtual machine).
+
+PGM_CACHE ?= $(HOME)/.cache/pgm-linux
+export PGM_CACHE
+
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+LAB := tools/lab/lab
+CARGO := tools/lab/cargo
+
+# The module is built against KDIR if the Rust metadata of that kernel is
+# there; else in the lab, for the lab's kernel.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+ifneq ($(wildcard $(KDIR)/rust/libkernel.rmeta),)
+here := yes
+else ifneq ($(origin KDIR),file)
+here := missing
+endif
+
+# What Kbuild understands; it reaches a make in the lab only if passed on.
+kbuild := $(foreach name,V W CLIPPY,$(if $($(name)),$(name)=$($(name))))
+
+# Where the guest finds what was built.
+guest := PGM_KO=/src/build/module/pgm.ko PGM_TOOL=/src/build/pgm
+
+modules: ## build pgm.ko for KDIR (default: the running kernel), or in the lab
+ifeq ($(here),yes)
+	@mkdir -p build/host
+	@$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host modules
+	@echo "built build/host/pgm.ko for $$(cat $(KDIR)/include/config/kernel.release)"
+else ifeq ($(here),missing)
+	@echo "$(KDIR) has no Rust metadata: run make rust-metadata KDIR=$(KDIR) first" >&2; exit 1
+else
+modules: lab-modules
+endif
+
+lab-modules: ## build pgm.ko for the lab's kernel
+	@$(LAB) make $(kbuild)
+
+tool: ## build the user's tool
+	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm
+	@mkdir -p build && install -m 755 $$($(CARGO) --where)/release/pgm build/pgm
+
+demo: lab-modules tool ## one source, three receivers, lossy links, in the guest
+	@$(LAB) run --timeout 1200 env $(guest) $(if $(LOSS),LOSS=$(LOSS)) tools/demo/run
+
+bench: lab-modules tool ## measure, in the guest
+	@$(LAB) run --timeout 3000 env $(guest) tools/bench/run
+
+check: ## format, lints, tests on the host and in the guest
+	@tools/check/run $(STEPS)
+
+rust-metadata: ## rebuild the Rust metadata that KDIR lacks (as root)
+	tools/lab/rust-metadata $(KDIR)
+
+install: modules tool ## module, header, tool and manual pages; DESTDIR, PREFIX
+ifneq ($(here),yes)
+	@echo "$(KDIR) has no Rust metadata: run make rust-metadata first, to build for this kernel" >&2; exit 1
+endif
+	$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host \
+		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR) DEPMOD=true) modules_install
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/pgm.h
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin build/pgm
+	for page in Documentation/man/man*/*; do \
+		install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/$$(basename $$(dirname $$page)) $$page; \
+	done
+
+clean: ## remove what was built; the lab's cache stays
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "Variables: KDIR, LOSS (demo), STEPS (check: some of its steps), DESTDIR and PREFIX (install),"
+	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
+
+.PHONY: modules lab-modules tool demo bench check rust-metadata install clean help

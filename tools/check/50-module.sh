@@ -1,0 +1,9 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The module: builds without a warning, clippy with the kernel's lints, and no
+# way to panic.
+. tools/check/result.sh
+
+try "module builds" tools/lab/lab make
+try "clippy, module" tools/lab/lab make CLIPPY=1
+try "no panic in pgm.ko" tools/lab/lab shell-in tools/check/panics build/module/pgm.ko
