@@ -19,9 +19,9 @@ const BUFFER: usize = 256 << 10;
 
 /// Receives one transfer.
 pub fn run(args: &Recv) -> Result<()> {
-    let mut output = Output::open(args.output.as_deref())?;
     // The listener keeps the group joined: it must live as long as the session.
     let listener = PgmSocket::listener(args.endpoint, args.interface.as_ref())?;
+    let mut output = Output::open(args.output.as_deref())?;
     let Some((session, source)) = listener.accept(args.wait)? else {
         output.discard();
         bail!("no sender began within {:?}", args.wait.unwrap_or_default());

@@ -62,6 +62,11 @@ impl Tally {
         self.bytes
     }
 
+    /// Messages so far.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
     /// Takes the bar away and sums up.
     pub fn finish(self) -> Totals {
         self.bar.finish_and_clear();

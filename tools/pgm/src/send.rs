@@ -123,6 +123,10 @@ fn transfer(
         let len = piece.len();
         input.consume(len);
     }
+    if tally.messages() == 0 {
+        // A session without data would never reach a listener: nothing, too, must be said.
+        socket.send(&[]).context("cannot send")?;
+    }
     socket
         .finish()
         .context("cannot end the transfer in good order")?;

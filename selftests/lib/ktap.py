@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A KTAP test file: functions marked with @test, run by main()."""
+
+import argparse
+import contextlib
+import faulthandler
+import os
+import re
+import sys
+import time
+import traceback
+
+# A line of the kernel log that fails the test during which it appeared.
+KERNEL_TROUBLE = re.compile(
+    r"BUG|WARNING|Call Trace|Oops|unreferenced|suspicious RCU|refcount|panic|UBSAN|KASAN|"
+    r"general protection|possible recursive locking|inconsistent lock state|still has locks"
+)
+
+TIMEOUT = 60  # seconds for one test, unless it says otherwise
+
+_tests = []
+_before = []
+_kept = contextlib.ExitStack()
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here."""
+
+
+class KernelLog:
+    """What the kernel says from now on."""
+
+    def __init__(self):
+        try:
+            self.fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+            os.lseek(self.fd, 0, os.SEEK_END)
+        except OSError:
+            self.fd = None  # not root, or a container
+
+    def trouble(self):
+        """Lines of trouble since the last call."""
+        lines = []
+        while self.fd is not None:
+            try:
+                record = os.read(self.fd, 8192).decode(errors="replace")
+            except BlockingIOError:
+                break
+            except BrokenPipeError:
+                continue  # records were overwritten; the next read finds the oldest left
+            text = record.partition(";")[2].split("\n")[0]
+            if KERNEL_TROUBLE.search(text):
+                lines.append(text)
+        return lines
+
+
+def test(function=None, *, timeout=TIMEOUT, name=None):
+    """Marks a function as a test."""
+
+    def mark(inner):
+        _tests.append((name or inner.__name__.removeprefix("test_"), inner, timeout))
+        return inner
+
+    return mark(function) if function else mark
+
+
+def each(cases, *, timeout=TIMEOUT):
+    """Marks a function as one test per case: {name: argument}."""
+
+    def mark(inner):
+        for name, case in cases.items():
+            test(lambda case=case: inner(case), timeout=timeout, name=name)
+        return inner
+
+    return mark
+
+
+def before_each(function):
+    """Calls the function before every test."""
+    _before.append(function)
+
+
+def keep(context):
+    """Enters a context that lasts until the last test of this file."""
+    return _kept.enter_context(context)
+
+
+def note(text):
+    """A diagnostic line."""
+    for line in str(text).splitlines():
+        print(f"# {line}", flush=True)
+
+
+def wait_for(condition, what, timeout=10, interval=0.02):
+    """Polls until condition() is true, and returns what it said."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {timeout} s still not: {what}")
+        time.sleep(interval)
+
+
+def equal(got, wanted, what=""):
+    """Fails with both values."""
+    assert got == wanted, f"{what + ': ' if what else ''}got {got!r}, wanted {wanted!r}"
+
+
+def _one(number, name, function, timeout, log):
+    faulthandler.dump_traceback_later(timeout, exit=True)
+    started = time.monotonic()
+    verdict, directive = "ok", ""
+    try:
+        for prepare in _before:
+            prepare()
+        function()
+    except Skip as reason:
+        directive = f" # SKIP {reason}"
+    except Exception:  # noqa: BLE001 # a test may fail in any way
+        note(traceback.format_exc())
+        verdict = "not ok"
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    for line in log.trouble():
+        note(f"kernel: {line}")
+        verdict, directive = "not ok", ""
+    seconds = time.monotonic() - started
+    if seconds > 5:
+        note(f"{name}: {seconds:.1f} s")
+    print(f"{verdict} {number} {name}{directive}", flush=True)
+    return verdict == "ok"
+
+
+def main(setup=None):
+    """Runs the tests of this file, or those named on the command line."""
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("tests", nargs="*", metavar="TEST", help="run these only")
+    parser.add_argument("--list", action="store_true", help="list the tests")
+    args = parser.parse_args()
+    if args.list:
+        print("\n".join(name for name, _, _ in _tests))
+        return
+    unknown = set(args.tests) - {name for name, _, _ in _tests}
+    if unknown:
+        parser.error(f"no such test: {', '.join(sorted(unknown))}")
+    chosen = [t for t in _tests if not args.tests or t[0] in args.tests]
+    faulthandler.enable()
+    print("KTAP version 1", flush=True)
+    try:
+        if setup:
+            setup()
+    except Skip as reason:
+        print(f"1..0 # SKIP {reason}", flush=True)
+        return
+    print(f"1..{len(chosen)}", flush=True)
+    log = KernelLog()
+    passed = [_one(n, *chosen_test, log) for n, chosen_test in enumerate(chosen, 1)]
+    _kept.close()
+    # Threads that a failed test left behind must not keep the process.
+    sys.stdout.flush()
+    os._exit(0 if all(passed) else 1)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Hosts in network namespaces of this machine, joined by a cable or a bridge."""
+
+import contextlib
+import ctypes
+import functools
+import itertools
+import json
+import os
+import subprocess
+import threading
+
+import ktap
+from ktap import wait_for
+
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+_serial = itertools.count()
+
+
+def run(*command, check=True, **options):
+    """A command's standard output; an exception with its standard error if it fails."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+    if check and done.returncode:
+        words = " ".join(map(str, command))
+        raise RuntimeError(f"{words}: status {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _setns(fd):
+    if _libc.setns(fd, CLONE_NEWNET):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+class Host:
+    """A network namespace. `with host:` moves this thread into it."""
+
+    def __init__(self, name, address=None):
+        self.name = name  # of the namespace
+        self.address = address  # on eth0
+        self._impaired = set()  # devices
+        self._home = threading.local()
+
+    def __enter__(self):
+        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+        try:
+            _setns(there)
+        except OSError:
+            os.close(here)
+            raise
+        finally:
+            os.close(there)
+        self._stack().append(here)
+        return self
+
+    def __exit__(self, *_):
+        home = self._stack().pop()
+        _setns(home)
+        os.close(home)
+
+    def _stack(self):
+        if not hasattr(self._home, "stack"):
+            self._home.stack = []
+        return self._home.stack
+
+    def sysctl(self, path, value):
+        """Writes /proc/sys/PATH as this host sees it."""
+        with self, open(f"/proc/sys/{path}", "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    def popen(self, *command, **options):
+        """Starts a command on this host."""
+        words = ["ip", "netns", "exec", self.name, *map(str, command)]
+        return subprocess.Popen(words, **options)
+
+    def run(self, *command, **options):
+        """Runs a command on this host."""
+        return run("ip", "netns", "exec", self.name, *command, **options)
+
+    def netem(self, spec, device="eth0"):
+        """Impairs what leaves a device: "loss 5%"; None ends it."""
+        if spec is None:
+            if device in self._impaired:
+                run("tc", "-n", self.name, "qdisc", "del", "dev", device, "root")
+                self._impaired.remove(device)
+        else:
+            self._impaired.add(device)
+            # The default limit of 1000 packets would lose packets of its own.
+            words = f"qdisc replace dev {device} root netem limit 100000 {spec}"
+            run("tc", "-n", self.name, *words.split())
+
+    def mend(self):
+        """Ends all netem()."""
+        for device in list(self._impaired):
+            self.netem(None, device)
+
+    def packets(self, device="eth0"):
+        """(received, sent) packets of a device."""
+        link = json.loads(run("ip", "-n", self.name, "-j", "-s", "link", "show", device))
+        return link[0]["stats64"]["rx"]["packets"], link[0]["stats64"]["tx"]["packets"]
+
+
+class Lan:
+    """Some hosts on one network, and what is between them and each host.
+
+    Two hosts without a bridge hang on one cable; else every host has a cable to a bridge that
+    floods multicast (no snooping).
+    """
+
+    def __init__(self, hosts=2, bridge=None, mtu=1500):
+        self.bridged = hosts != 2 if bridge is None else bridge
+        self.mtu = mtu
+        prefix = f"pgm-{os.getpid()}-{next(_serial)}"
+        self.hosts = [Host(f"{prefix}-h{n}", f"10.77.0.{n + 1}") for n in range(hosts)]
+        self.bridge = Host(f"{prefix}-br") if self.bridged else None
+
+    def __enter__(self):
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for host in self.everyone():
+            run("ip", "netns", "del", host.name, check=False)
+
+    def everyone(self):
+        """The hosts, and the namespace of the bridge."""
+        return self.hosts + ([self.bridge] if self.bridge else [])
+
+    def _build(self):
+        batch = [f"netns add {host.name}" for host in self.everyone()]
+        run("ip", "-batch", "-", input="\n".join(batch))
+        for host in self.everyone():
+            # No router solicitations and duplicate address detection between our packets.
+            with contextlib.suppress(FileNotFoundError):
+                host.sysctl("net/ipv6/conf/all/disable_ipv6", 1)
+                host.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
+        if self.bridge:
+            self._batch(
+                self.bridge,
+                "link add br0 type bridge mcast_snooping 0 forward_delay 0 stp_state 0",
+                f"link set br0 mtu {self.mtu} up",
+                *(
+                    f"link add port{n} mtu {self.mtu} type veth "
+                    f"peer name eth0 mtu {self.mtu} netns {host.name}"
+                    for n, host in enumerate(self.hosts)
+                ),
+                *(f"link set port{n} master br0 up" for n in range(len(self.hosts))),
+            )
+        else:
+            first, second = self.hosts
+            self._batch(
+                first,
+                f"link add eth0 mtu {self.mtu} type veth "
+                f"peer name eth0 mtu {self.mtu} netns {second.name}",
+            )
+        for host in self.hosts:
+            self._batch(
+                host,
+                "link set lo up",
+                "link set lo multicast on",
+                f"addr add {host.address}/24 dev eth0",
+                "link set eth0 up",
+                "route add 224.0.0.0/4 dev eth0",
+            )
+        wait_for(self._up, "all links are up", interval=0.05)
+
+    @staticmethod
+    def _batch(host, *lines):
+        run("ip", "-n", host.name, "-batch", "-", input="\n".join(lines))
+
+    def _up(self):
+        # A device drops what is sent before its queue is active, which follows "UP".
+        where = [self.bridge] if self.bridge else self.hosts
+        links = [
+            link
+            for host in where
+            for link in json.loads(run("ip", "-n", host.name, "-j", "link"))
+            if link["ifname"] != "lo"
+        ]
+        return all(link["operstate"] == "UP" for link in links)
+
+    def toward(self, host, spec):
+        """Impairs what travels to a host."""
+        if self.bridge:
+            self.bridge.netem(spec, f"port{self.hosts.index(host)}")
+        else:
+            other = self.hosts[1 - self.hosts.index(host)]
+            other.netem(spec)
+
+    def impair(self, host, spec):
+        """Impairs the cable of a host in both directions."""
+        self.toward(host, spec)
+        host.netem(spec)
+
+
+@functools.cache
+def _lasting(hosts):
+    return ktap.keep(Lan(hosts))
+
+
+@contextlib.contextmanager
+def shared(hosts=2):
+    """A Lan that the tests of a file share: making one takes a second in an emulator."""
+    lan = _lasting(hosts)
+    try:
+        yield lan
+    finally:
+        for host in lan.everyone():
+            host.mend()

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0
+"""PGM sockets from Python: the numbers of <linux/pgm.h> and sockets in their roles."""
+
+import contextlib
+import errno
+import os
+import random
+import re
+import socket
+import struct
+import subprocess
+import threading
+
+import ktap
+from ktap import Skip, wait_for
+
+IPPROTO_PGM = 113
+PGM_SEND_WINDOW = 1
+PGM_SENDER_STATS = 6
+PGM_RECEIVER_STATS = 7
+PGM_MSS = 9
+PGM_MSGSIZE_MAX = 10
+PGM_AMBIENT_SPM = 11
+PGM_HEARTBEAT_SPM = 12
+PGM_NAK_BO_IVL = 13
+PGM_NAK_RPT_IVL = 14
+PGM_NAK_RDATA_IVL = 15
+PGM_NAK_NCF_RETRIES = 16
+PGM_NAK_DATA_RETRIES = 17
+PGM_ABORT_ON_RESET = 21
+PGM_TSI = 23
+PGM_GET_LOSS = 27
+PGM_RCVINFO = 30
+PGM_RECVRCVINFO = 30
+PGM_RCV_SYN = 0x1
+
+IP_MULTICAST_ALL = 49
+MSG_EOR = socket.MSG_EOR
+
+GROUP = "239.192.7.1"
+PORT = 7500  # another one for each test: sources outlive their close() for a while
+
+# Repair quickly: the network of a test is microseconds long.
+QUICK = {PGM_NAK_BO_IVL: 5_000, PGM_NAK_RPT_IVL: 60_000, PGM_NAK_RDATA_IVL: 120_000}
+
+SENDER_FIELDS = "odata odata_bytes rdata rdata_bytes ncf spm naks nak_sqns spmrs nnaks".split()
+RECEIVER_FIELDS = (
+    "data data_bytes duplicates missing repaired lost naks nak_sqns ncfs spms spmrs apdus "
+    "recovery_ns recovery_max_ns"
+).split()
+
+
+def loaded():
+    """Does this kernel have PGM sockets now?"""
+    with open("/proc/net/protocols", encoding="ascii") as table:
+        return any(line.split()[:1] == ["PGM"] for line in table)
+
+
+def need_module():
+    """Loads the module: PGM_KO names the file, else modprobe finds it."""
+    if os.geteuid():
+        raise Skip("needs root")
+    if loaded():
+        return
+    path = os.environ.get("PGM_KO")
+    command = ["insmod", path] if path else ["modprobe", "pgm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not loaded():
+        raise Skip(f"no PGM module: {done.stderr.strip()}")
+
+
+def pgm_socket(host=None, proto=IPPROTO_PGM, kind=socket.SOCK_RDM):
+    """A PGM socket on a host."""
+    with host or contextlib.nullcontext():
+        return socket.socket(socket.AF_INET, kind, proto)
+
+
+def set_int(sock, option, value):
+    """A 32-bit option of level IPPROTO_PGM."""
+    sock.setsockopt(IPPROTO_PGM, option, struct.pack("=I", value))
+
+
+def get_int(sock, option):
+    """A 32-bit option of level IPPROTO_PGM."""
+    return struct.unpack("=I", sock.getsockopt(IPPROTO_PGM, option, 4))[0]
+
+
+def set_window(sock, kbit=0, millis=0, window_bytes=0):
+    """PGM_SEND_WINDOW"""
+    value = struct.pack("=III", kbit, millis, window_bytes)
+    sock.setsockopt(IPPROTO_PGM, PGM_SEND_WINDOW, value)
+
+
+def timeouts(sock, receive=20.0, send=20.0):
+    """Kernel timeouts: the socket stays a blocking one, which settimeout() would change."""
+    for option, seconds in ((socket.SO_RCVTIMEO, receive), (socket.SO_SNDTIMEO, send)):
+        value = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
+        sock.setsockopt(socket.SOL_SOCKET, option, value)
+    return sock
+
+
+def _next_port():
+    global PORT
+    PORT += 1
+
+
+ktap.before_each(_next_port)
+
+
+def source(host=None, to=None, window=(20_000, 10_000, 0), options=None, **socket_options):
+    """A source, connected to a group."""
+    sock = timeouts(pgm_socket(host))
+    if window:
+        set_window(sock, *window)
+    for option, value in (options or {}).items():
+        set_int(sock, option, value)
+    for name, value in socket_options.items():
+        level, option = _option(name)
+        sock.setsockopt(level, option, value)
+    sock.connect(to or (GROUP, PORT))
+    return sock
+
+
+def listener(host=None, at=None, backlog=5, options=None, **socket_options):
+    """A listener on a group. Its sessions inherit the options."""
+    sock = timeouts(pgm_socket(host))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for option, value in (QUICK | (options or {})).items():
+        set_int(sock, option, value)
+    for name, value in socket_options.items():
+        level, option = _option(name)
+        sock.setsockopt(level, option, value)
+    sock.bind(at or (GROUP, PORT))
+    sock.listen(backlog)
+    return sock
+
+
+def datagram(host=None, at=None, interface="0.0.0.0", options=None):
+    """A datagram-role socket that has joined its group."""
+    sock = timeouts(pgm_socket(host))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for option, value in (QUICK | (options or {})).items():
+        set_int(sock, option, value)
+    sock.bind(at or (GROUP, PORT))
+    join(sock, GROUP if at is None or at[0] == "0.0.0.0" else at[0], interface)
+    return sock
+
+
+def _option(name):
+    level = socket.IPPROTO_IP if name.startswith("ip_") else socket.SOL_SOCKET
+    return level, getattr(socket, name.upper())
+
+
+def join(sock, group=GROUP, interface="0.0.0.0"):
+    """IP_ADD_MEMBERSHIP"""
+    value = socket.inet_aton(group) + socket.inet_aton(interface)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, value)
+
+
+def accept(listening):
+    """A session with generous timeouts."""
+    session, peer = listening.accept()
+    timeouts(session)
+    return session, peer
+
+
+def reset_close(sock):
+    """close() that resets the session."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
+    sock.close()
+
+
+def stats(sock):
+    """PGM_SENDER_STATS or PGM_RECEIVER_STATS as a dictionary."""
+    for option, fields in (
+        (PGM_SENDER_STATS, SENDER_FIELDS),
+        (PGM_RECEIVER_STATS, RECEIVER_FIELDS),
+    ):
+        try:
+            value = sock.getsockopt(IPPROTO_PGM, option, 8 * len(fields))
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:
+                raise
+            continue
+        return dict(zip(fields, struct.unpack(f"={len(value) // 8}Q", value)))
+    raise AssertionError("neither a source nor a receiver")
+
+
+def tsi(sock):
+    """PGM_TSI as bytes."""
+    return sock.getsockopt(IPPROTO_PGM, PGM_TSI, 8)
+
+
+def loss(sock):
+    """PGM_GET_LOSS: (tsi, first, count)"""
+    value = sock.getsockopt(IPPROTO_PGM, PGM_GET_LOSS, 16)
+    return value[:8], *struct.unpack("=II", value[8:])
+
+
+def rcvinfo(ancillary):
+    """The PGM_RCVINFO among control messages: (tsi, sqn, flags), or None."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (IPPROTO_PGM, PGM_RCVINFO):
+            return data[:8], *struct.unpack("=II", data[8:16])
+    return None
+
+
+def receive_all(sock, size=1 << 17):
+    """Every message up to the end of the session (FIN)."""
+    got = []
+    while True:
+        data, _, flags, _ = sock.recvmsg(size)
+        if not data and not flags & MSG_EOR:
+            return got
+        got.append(data)
+
+
+def messages(count, sizes=(1, 1400), seed=1):
+    """Messages that cannot be mistaken for each other: a number, then noise."""
+    rng = random.Random(seed)
+    return [
+        struct.pack("!I", n) + rng.randbytes(max(0, rng.randint(*sizes) - 4)) for n in range(count)
+    ]
+
+
+def same(got, sent):
+    """Fails with the first difference rather than with megabytes of both."""
+    for n, (one, other) in enumerate(zip(got, sent)):
+        if one != other:
+            number = struct.unpack("!I", one[:4])[0] if len(one) >= 4 else None
+            raise AssertionError(
+                f"message {n}: got {len(one)} bytes of message {number}, wanted {len(other)} bytes"
+            )
+    assert len(got) == len(sent), f"got {len(got)} messages, wanted {len(sent)}"
+
+
+class Background(threading.Thread):
+    """A function in a thread; result() returns what it returned or raises what it raised."""
+
+    def __init__(self, function, *args):
+        super().__init__(daemon=True)
+        self.function, self.args = function, args
+        self.value = self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.value = self.function(*self.args)
+        except BaseException as error:  # noqa: BLE001 # handed on by result()
+            self.error = error
+
+    def result(self, timeout=50):
+        """Waits for the end of the thread."""
+        self.join(timeout)
+        if self.is_alive():
+            raise AssertionError(f"{self.function.__name__} is still running after {timeout} s")
+        if self.error:
+            raise self.error
+        return self.value
+
+
+def in_use():
+    """How many PGM sockets and sessions the kernel has: the column of /proc/net/protocols."""
+    with open("/proc/net/protocols", encoding="ascii") as table:
+        for line in table:
+            words = line.split()
+            if words[:1] == ["PGM"]:
+                return int(words[2])
+    return 0
+
+
+def unload(timeout=30):
+    """rmmod, as soon as nothing uses the module any more."""
+
+    def gone():
+        done = subprocess.run(["rmmod", "pgm"], capture_output=True, text=True, check=False)
+        assert not done.returncode or re.search("in use|unavail", done.stderr), done.stderr
+        return not done.returncode
+
+    wait_for(gone, "the module can be removed", timeout, 0.1)

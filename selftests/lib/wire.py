@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0
+"""PGM packets by hand (RFC 3208 section 8 and 9), right or wrong as a test wants them."""
+
+import socket
+import struct
+
+SPM, POLL, POLR, ODATA, RDATA = 0x00, 0x01, 0x02, 0x04, 0x05
+NAK, NNAK, NCF, SPMR, ACK = 0x08, 0x09, 0x0A, 0x0C, 0x0D
+NAMES = {
+    SPM: "SPM",
+    POLL: "POLL",
+    POLR: "POLR",
+    ODATA: "ODATA",
+    RDATA: "RDATA",
+    NAK: "NAK",
+    NNAK: "NNAK",
+    NCF: "NCF",
+    SPMR: "SPMR",
+    ACK: "ACK",
+}
+
+OPT_LENGTH, OPT_FRAGMENT, OPT_NAK_LIST, OPT_JOIN = 0x00, 0x01, 0x02, 0x03
+OPT_SYN, OPT_FIN, OPT_RST = 0x0D, 0x0E, 0x0F
+OPT_END = 0x80
+PRESENT, NETWORK_SIGNIFICANT = 0x01, 0x02
+
+
+def checksum(data):
+    """One's complement of the one's complement sum; 0 is sent as 0xFFFF."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF or 0xFFFF
+
+
+def nla(address):
+    """AFI 1, reserved, IPv4 address."""
+    return struct.pack("!HH", 1, 0) + socket.inet_aton(address)
+
+
+def option(kind, body=b"", byte2=0, byte3=0):
+    """One option without its E bit."""
+    return struct.pack("!BBBB", kind, 4 + len(body), byte2, byte3) + body
+
+
+def options(*items):
+    """OPT_LENGTH, the items, E on the last."""
+    if not items:
+        return b""
+    items = list(items)
+    items[-1] = bytes([items[-1][0] | OPT_END]) + items[-1][1:]
+    area = b"".join(items)
+    return struct.pack("!BBH", OPT_LENGTH, 4, 4 + len(area)) + area
+
+
+def packet(kind, ports, gsi, body, opts=b"", payload=b"", flags=None, tsdu_len=None, check=True):
+    """Header, body, options and payload; the checksum right if check is True, else as given."""
+    if flags is None:
+        flags = PRESENT if opts else 0
+    length = len(payload) if tsdu_len is None else tsdu_len
+    header = struct.pack("!HHBBH6sH", *ports, kind, flags, 0, gsi, length)
+    whole = header + body + opts + payload
+    value = checksum(whole) if check is True else int(check)
+    return whole[:6] + struct.pack("!H", value) + whole[8:]
+
+
+def with_checksum(data):
+    """The same bytes with a right checksum, as far as they reach."""
+    if len(data) < 8:
+        return data
+    data = data[:6] + b"\0\0" + data[8:]
+    return data[:6] + struct.pack("!H", checksum(data)) + data[8:]
+
+
+class Session:
+    """Packets of one transport session, by its source (down) and its receivers (up)."""
+
+    def __init__(self, address, group, dport, sport=0x1234, gsi=b"\x02\x00\x00\x00\x00\x01"):
+        self.address, self.group = address, group
+        self.down, self.up, self.gsi = (sport, dport), (dport, sport), gsi
+
+    def spm(self, sqn, trail, lead, *items, path=None, **how):
+        """Source Path Message"""
+        body = struct.pack("!III", sqn, trail & 0xFFFFFFFF, lead & 0xFFFFFFFF)
+        return packet(
+            SPM, self.down, self.gsi, body + nla(path or self.address), options(*items), **how
+        )
+
+    def data(self, kind, sqn, trail, payload, *items, **how):
+        """ODATA or RDATA"""
+        body = struct.pack("!II", sqn & 0xFFFFFFFF, trail & 0xFFFFFFFF)
+        return packet(kind, self.down, self.gsi, body, options(*items), payload, **how)
+
+    def nak(self, kind, sqn, *items, source=None, group=None, **how):
+        """NAK, NNAK or NCF"""
+        body = struct.pack("!I", sqn) + nla(source or self.address) + nla(group or self.group)
+        if any(item[0] == OPT_NAK_LIST for item in items):
+            how.setdefault("flags", PRESENT | NETWORK_SIGNIFICANT)
+        ports = self.down if kind == NCF else self.up
+        return packet(kind, ports, self.gsi, body, options(*items), **how)
+
+    def spmr(self, **how):
+        """SPM request"""
+        return packet(SPMR, self.up, self.gsi, b"", **how)
+
+    def poll(self, sqn=0, round_=0, **how):
+        """POLL, general"""
+        body = struct.pack("!IHH", sqn, round_, 0) + nla(self.address)
+        return packet(POLL, self.down, self.gsi, body + struct.pack("!III", 1000, 0, 0), **how)
+
+    def polr(self, sqn=0, **how):
+        """Poll response"""
+        return packet(POLR, self.up, self.gsi, struct.pack("!IHH", sqn, 0, 0), **how)
+
+    def ack(self, sqn=0, **how):
+        """PGMCC acknowledgement"""
+        return packet(ACK, self.up, self.gsi, struct.pack("!II", sqn, 0), **how)
+
+    def every_type(self):
+        """One right packet of each type, by name."""
+        nak_list = option(OPT_NAK_LIST, struct.pack("!II", 8, 9))
+        fragment = option(OPT_FRAGMENT, struct.pack("!III", 7, 0, 8))
+        return {
+            "SPM": self.spm(1, 0, 6),
+            "SPM with options": self.spm(2, 0, 6, option(OPT_JOIN, b"\0\0\0\1"), option(OPT_FIN)),
+            "POLL": self.poll(),
+            "POLR": self.polr(),
+            "ODATA": self.data(ODATA, 7, 0, b"payload!"),
+            "ODATA fragment": self.data(ODATA, 7, 0, b"payload!", fragment),
+            "RDATA": self.data(RDATA, 7, 0, b"payload!", option(OPT_SYN)),
+            "NAK": self.nak(NAK, 7),
+            "NAK with list": self.nak(NAK, 7, nak_list),
+            "NNAK": self.nak(NNAK, 7),
+            "NCF": self.nak(NCF, 7, nak_list),
+            "SPMR": self.spmr(),
+            "ACK": self.ack(),
+        }
+
+
+class Capture:
+    """IPv4 packets of protocol 113 that pass a device, without a process of its own."""
+
+    def __init__(self, host, device="eth0", buffer=8 << 20):
+        with host:
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
+        self.sock.setsockopt(socket.SOL_SOCKET, 33, buffer)  # SO_RCVBUFFORCE
+        self.sock.bind((device, 3))
+        self.sock.setblocking(False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def packets(self):
+        """(direction, source, destination, ttl, ip options, PGM packet) since the last call."""
+        found = []
+        while True:
+            try:
+                data, where = self.sock.recvfrom(65536)
+            except BlockingIOError:
+                return found
+            if where[1] != 0x0800 or len(data) < 20 or data[9] != 113:
+                continue
+            header = (data[0] & 15) * 4
+            total = struct.unpack("!H", data[2:4])[0]
+            found.append(
+                (
+                    "out" if where[2] == socket.PACKET_OUTGOING else "in",
+                    socket.inet_ntoa(data[12:16]),
+                    socket.inet_ntoa(data[16:20]),
+                    data[8],
+                    data[20:header],
+                    data[header:total],
+                )
+            )

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What was used is given back."""
+
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
+
+import ktap
+import net
+import pgm
+
+MEGABYTES = 200
+MESSAGE = 22_000  # many packets for one call: the test is about packets, not about Python
+PAGE = 4096
+
+
+def slab():
+    """{cache: bytes in use} of the kernel's slab allocator."""
+    found = {}
+    with open("/proc/slabinfo", encoding="ascii") as table:
+        for line in table:
+            words = line.split()
+            if len(words) > 3 and words[1].isdigit():
+                found[words[0]] = int(words[1]) * int(words[3])
+    return found
+
+
+def sockets():
+    """Pages held by PGM sockets, and how many there are."""
+    with open("/proc/net/protocols", encoding="ascii") as table:
+        for line in table:
+            words = line.split()
+            if words[:1] == ["PGM"]:
+                return int(words[2]), int(words[3])
+    raise AssertionError("no PGM line in /proc/net/protocols")
+
+
+def used():
+    """Number of sockets in /proc/net/sockstat."""
+    with open("/proc/net/sockstat", encoding="ascii") as table:
+        return int(re.search(r"sockets: used (\d+)", table.read())[1])
+
+
+def push(lan, megabytes):
+    """Sends so much through one pair of sockets. Returns seconds."""
+    count = megabytes * 1_000_000 // MESSAGE
+    message = os.urandom(MESSAGE)
+
+    def send():
+        window = (2_000_000, 1_000, 8 << 20)
+        with pgm.source(lan.hosts[0], window=window) as source:
+            for _ in range(count):
+                source.send(message)
+
+    with pgm.listener(lan.hosts[1]) as listening:
+        sender = pgm.Background(send)
+        session, _ = pgm.accept(listening)
+        with session:
+            began = time.monotonic()
+            buffer = bytearray(MESSAGE)
+            for _ in range(count):
+                session.recv_into(buffer)
+                assert buffer == message
+            ktap.equal(session.recv(10), b"")
+            took = time.monotonic() - began
+            ktap.equal(pgm.stats(session)["lost"], 0)
+        sender.result()
+    return took
+
+
+def settle(lan, before):
+    """Waits until no socket of ours is left, then reads the slabs."""
+    ktap.wait_for(lambda: sockets()[0] <= before, "lingering sources are gone", 30)
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+        file.write("3")
+    return slab()
+
+
+@ktap.test(timeout=230)
+def test_200_megabytes():
+    """Slab, socket memory and sockets are where they were."""
+    with net.shared() as lan:
+        count, held = sockets()
+        push(lan, 10)  # caches and per-CPU lists are warm now
+        before, sockets_before = settle(lan, count), used()
+        took = push(lan, MEGABYTES)
+        ktap.note(f"{MEGABYTES} MB in {took:.1f} s")
+        after = settle(lan, count)
+        ktap.equal(sockets(), (count, held), "sockets and pages of PGM")
+        ktap.equal(used(), sockets_before, "sockets in use")
+        grown = {name: after[name] - before.get(name, 0) for name in after}
+        for name, size in sorted(grown.items(), key=lambda item: -item[1])[:5]:
+            ktap.note(f"{name}: {size:+} bytes")
+        ours = {n: s for n, s in grown.items() if re.match("PGM|skbuff|kmalloc|hrtimer", n)}
+        total = sum(ours.values())
+        # Per-CPU lists breathe; 200 MB of packets would show as hundreds of times this.
+        assert total < 1 << 20, f"{total} bytes more in {ours}"
+
+
+@ktap.test(timeout=120)
+def test_sessions_come_and_go():
+    """Hundreds of sessions, ended and broken off, leave nothing."""
+
+    def churn(rounds):
+        for n in range(rounds):
+            with pgm.listener(lan.hosts[1]) as listening:
+                source = pgm.source(lan.hosts[0], window=(20_000, 50, 0))
+                source.send(bytes(3000))
+                session, _ = pgm.accept(listening)
+                if n % 3 == 0:
+                    pgm.reset_close(source)
+                elif n % 3 == 1:
+                    source.close()
+                    session.recv(4000)
+                session.close()
+                source.close()
+
+    with net.shared() as lan:
+        count, held = sockets()
+        churn(20)
+        before = settle(lan, count)
+        churn(150)
+        after = settle(lan, count)
+        ktap.equal(sockets(), (count, held))
+        for name in ("PGM", "skbuff_head_cache"):
+            if name in after:
+                grown = after[name] - before[name]
+                assert grown < 32 * PAGE, f"{name} grew by {grown} bytes"
+
+
+if __name__ == "__main__":
+    ktap.main(pgm.need_module)

@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What one send() and one recv() mean."""
+
+import array
+import errno
+import os
+import socket
+import struct
+import sys
+
+sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
+
+import ktap
+import net
+import pgm
+
+EOR, TRUNC, PEEK = socket.MSG_EOR, socket.MSG_TRUNC, socket.MSG_PEEK
+
+
+class Pair:
+    """A source and a datagram socket that hears it."""
+
+    def __enter__(self):
+        self.net = net.shared()
+        lan = self.net.__enter__()
+        self.bus = pgm.datagram(lan.hosts[1])
+        self.source = pgm.source(lan.hosts[0], window=(100_000, 500, 0))
+        return self.source, self.bus
+
+    def __exit__(self, *_):
+        self.bus.close()
+        pgm.reset_close(self.source)
+        self.net.__exit__(None, None, None)
+
+
+@ktap.test
+def test_boundaries():
+    """One send, one recv, whatever the size."""
+    with Pair() as (source, bus):
+        mss, largest = pgm.get_int(source, pgm.PGM_MSS), pgm.get_int(source, pgm.PGM_MSGSIZE_MAX)
+        ktap.note(f"MSS {mss}, largest message {largest}")
+        assert 1400 < mss < 1500, "an Ethernet packet's worth"
+        # req: OPT-21 OPT-28 WIRE-19
+        sizes = [0, 1, 2, 3, 4, mss - 1, mss, mss + 1, 2 * mss, 10_000, largest - 1, largest]
+        for size in sizes:
+            message = os.urandom(size)
+            ktap.equal(source.send(message), size)
+            got, _, flags, _ = bus.recvmsg(largest + 1)
+            assert got == message, f"{len(got)} bytes for {size}"
+            ktap.equal(flags, EOR, f"flags of {size} bytes")
+
+
+@ktap.test
+def test_too_large():
+    """One byte above the limit: EMSGSIZE, and nothing is sent."""
+    # req: OPT-28
+    with Pair() as (source, bus):
+        largest = pgm.get_int(source, pgm.PGM_MSGSIZE_MAX)
+        try:
+            source.send(bytes(largest + 1))
+            raise AssertionError("it was sent")
+        except OSError as error:
+            ktap.equal(error.errno, errno.EMSGSIZE)
+        source.send(b"next")
+        ktap.equal(bus.recv(100), b"next")
+
+
+@ktap.test
+def test_empty_messages():
+    """Zero-length messages arrive as such, among others."""
+    with Pair() as (source, bus):
+        for message in (b"", b"a", b"", b"", b"b"):
+            ktap.equal(source.send(message), len(message))
+        got = [bus.recvmsg(10)[::2] for _ in range(5)]
+        ktap.equal(got, [(b"", EOR), (b"a", EOR), (b"", EOR), (b"", EOR), (b"b", EOR)])
+
+
+@ktap.test
+def test_small_buffer():
+    """The rest stays for the next call; MSG_EOR marks the last piece."""
+    with Pair() as (source, bus):
+        source.send(b"0123456789")
+        source.send(b"next")
+        got = [bus.recvmsg(4)[::2] for _ in range(4)]
+        ktap.equal(got, [(b"0123", 0), (b"4567", 0), (b"89", EOR), (b"next", EOR)])
+
+
+@ktap.test
+def test_small_buffer_and_fragments():
+    """The same over the seams of packets."""
+    with Pair() as (source, bus):
+        message = os.urandom(20_000)
+        source.send(message)
+        source.send(b"next")
+        pieces, flags = [], 0
+        while not flags & EOR:
+            piece, _, flags, _ = bus.recvmsg(777)
+            pieces.append(piece)
+        ktap.equal({len(piece) for piece in pieces[:-1]}, {777})
+        assert b"".join(pieces) == message
+        ktap.equal(bus.recv(10), b"next")
+
+
+@ktap.test
+def test_full_length():
+    """MSG_TRUNC in the call: the message's length is returned, and the rest is dropped."""
+    with Pair() as (source, bus):
+        source.send(b"0123456789")
+        source.send(b"next")
+        buffer = bytearray(4)
+        count, _, flags, _ = bus.recvmsg_into([buffer], 0, TRUNC)
+        ktap.equal((count, bytes(buffer)), (10, b"0123"))
+        assert flags & TRUNC
+        ktap.equal(bus.recv(10), b"next")
+
+
+@ktap.test
+def test_peek():
+    """MSG_PEEK leaves the message, also in part, also when it has many packets."""
+    with Pair() as (source, bus):
+        message = os.urandom(10_000)
+        source.send(message)
+        source.send(b"next")
+        ktap.equal(bus.recv(4, PEEK), message[:4])
+        assert bus.recv(20_000, PEEK) == message
+        count = bus.recv_into(bytearray(1), 1, PEEK | TRUNC)
+        ktap.equal(count, 10_000, "its length without reading it")
+        assert bus.recv(20_000) == message
+        ktap.equal(bus.recv(10, PEEK), b"next")
+        ktap.equal(bus.recv(10), b"next")
+
+
+@ktap.test
+def test_peek_after_a_piece():
+    """MSG_PEEK shows what the next call would return."""
+    with Pair() as (source, bus):
+        source.send(b"0123456789")
+        ktap.equal(bus.recv(4), b"0123")
+        ktap.equal(bus.recvmsg(10, 0, PEEK)[::2], (b"456789", EOR))
+        ktap.equal(bus.recvmsg(10)[::2], (b"456789", EOR))
+
+
+@ktap.test
+def test_gather_and_scatter():
+    """sendmsg() from many buffers is one message; recvmsg_into() fills many."""
+    with Pair() as (source, bus):
+        ktap.equal(source.sendmsg([b"ab", b"", b"cde", b"f" * 5000]), 5005)
+        first, second = bytearray(4), bytearray(6000)
+        count, _, flags, _ = bus.recvmsg_into([first, second])
+        ktap.equal((count, flags), (5005, EOR))
+        ktap.equal(bytes(first), b"abcd")
+        ktap.equal(bytes(second[:5001]), b"e" + b"f" * 5000)
+
+
+@ktap.test
+def test_more():
+    """MSG_MORE gathers pieces into one message."""
+    with Pair() as (source, bus):
+        source.send(b"one ", socket.MSG_MORE)
+        source.send(b"two ", socket.MSG_MORE)
+        pgm.timeouts(bus, 0.2)
+        try:
+            raise AssertionError(f"too early: {bus.recv(100)}")
+        except BlockingIOError:
+            pass
+        source.send(b"three")
+        pgm.timeouts(bus, 5)
+        ktap.equal(bus.recvmsg(100)[::2], (b"one two three", EOR))
+
+
+@ktap.test
+def test_where_a_message_comes_from():
+    """PGM_RCVINFO: the session and the sequence number of the message's first packet."""
+    with Pair() as (source, bus):
+        pgm.set_int(bus, pgm.PGM_RECVRCVINFO, 1)
+        numbers = []
+        for size in (10, 5000, 10):
+            source.send(bytes(size))
+            _, ancillary, _, where = bus.recvmsg(6000, 128)
+            identifier, sqn, _ = pgm.rcvinfo(ancillary)
+            ktap.equal(identifier, pgm.tsi(source))
+            ktap.equal(where[1], int.from_bytes(identifier[6:], "big"))
+            numbers.append(sqn)
+        ktap.equal([sqn - numbers[0] for sqn in numbers], [0, 1, 5])
+        pgm.set_int(bus, pgm.PGM_RECVRCVINFO, 0)
+        source.send(b"x")
+        ktap.equal(bus.recvmsg(10, 128)[1], [])
+
+
+@ktap.test
+def test_control_buffer_too_small():
+    """MSG_CTRUNC, and the message all the same."""
+    with Pair() as (source, bus):
+        pgm.set_int(bus, pgm.PGM_RECVRCVINFO, 1)
+        source.send(b"x")
+        data, _, flags, _ = bus.recvmsg(10, socket.CMSG_LEN(4))
+        ktap.equal(data, b"x")
+        assert flags & socket.MSG_CTRUNC
+
+
+@ktap.test
+def test_ip_control_messages():
+    """IP_PKTINFO, IP_RECVTTL and SO_TIMESTAMP as with UDP."""
+    with Pair() as (source, bus):
+        source.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 7)
+        bus.setsockopt(socket.IPPROTO_IP, socket.IP_PKTINFO, 1)
+        bus.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTTL, 1)
+        bus.setsockopt(socket.SOL_SOCKET, 29, 1)  # SO_TIMESTAMP
+        source.send(b"x")
+        _, ancillary, _, _ = bus.recvmsg(10, 512)
+        found = {(level, kind): data for level, kind, data in ancillary}
+        # req: ADDR-19
+        ttl = found[socket.IPPROTO_IP, socket.IP_TTL]
+        ktap.equal(struct.unpack("=i", ttl)[0], 7)
+        index, _, group = struct.unpack("=i4s4s", found[socket.IPPROTO_IP, socket.IP_PKTINFO])
+        assert index > 0
+        ktap.equal(socket.inet_ntoa(group), pgm.GROUP)
+        assert (socket.SOL_SOCKET, 29) in found
+
+
+@ktap.test
+def test_bytes_waiting():
+    """FIONREAD: the length of the next message, 0 without one."""
+    import fcntl
+    import termios
+
+    with Pair() as (source, bus):
+        waiting = array.array("i", [-1])
+        fcntl.ioctl(bus, termios.FIONREAD, waiting)
+        ktap.equal(waiting[0], 0)
+        source.send(bytes(3000))
+        source.send(b"next")
+        ktap.equal(len(bus.recv(5000, PEEK)), 3000)
+        fcntl.ioctl(bus, termios.FIONREAD, waiting)
+        ktap.equal(waiting[0], 3000)
+
+
+@ktap.test
+def test_read_and_write():
+    """read(2) and write(2) do what recv() and send() do."""
+    with Pair() as (source, bus):
+        ktap.equal(os.write(source.fileno(), b"hello"), 5)
+        ktap.equal(os.read(bus.fileno(), 100), b"hello")
+
+
+if __name__ == "__main__":
+    ktap.main(pgm.need_module)
