@@ -6,7 +6,7 @@
 rustfmt() {
 	local -a files
 	mapfile -t files < <(find rust tools selftests -name '*.rs' -not -path '*/target/*')
-	tools/lab/lab shell-in rustfmt --edition 2021 --config-path rust/rustfmt.toml --check "${files[@]}"
+	tools/lab/lab shell-in rustfmt --color never --edition 2021 --config-path rust/rustfmt.toml --check "${files[@]}"
 }
 
 scripts() {
