@@ -205,6 +205,26 @@ impl Cursor {
         None
     }
 
+    /// Leaves numbers behind that the trailing edge passed, up to the next data packet or [`STEPS`] of
+    /// them, so that the window has room for what comes after a jump.
+    pub(super) fn skip<P, H: Heap>(
+        &mut self,
+        window: &mut Window<P, H>,
+        repair: &mut Repair<H>,
+        limit: u32,
+    ) {
+        for _ in 0..STEPS {
+            if !window.commit.before(window.trail) || window.commit.before(self.whole) {
+                return;
+            }
+            match self.look(window, limit) {
+                Found::Lost => self.drop_to(window, repair, self.scan.next()),
+                Found::Misfit => self.drop_to(window, repair, self.scan),
+                _ => return,
+            }
+        }
+    }
+
     fn look<P, H: Heap>(&self, window: &Window<P, H>, limit: u32) -> Found {
         let passed = self.scan.before(window.trail);
         if !window.reaches(self.scan) {

@@ -8,22 +8,24 @@
 
 mod apdu;
 mod config;
+mod data;
+mod delivery;
 mod nak;
-
+mod ncf;
+mod peers;
 mod rxw;
+mod spm;
 mod spmr;
 mod stats;
 
 #[cfg(test)]
 mod tests;
 
-use pgm_wire::{
-    checksum, Addr, Body, Nak, NakList, NakOptions, Options, Packet, Ports, Repr, Spm, Sqn, Tsi,
-    HEADER_MAX,
-};
+use pgm_wire::{checksum, Addr, Body, Nak, NakOptions, Packet, Ports, Repr, Sqn, Tsi, HEADER_MAX};
 
 pub use config::ReceiverConfig;
-
+pub use delivery::{Data, Delivery, End, Place};
+pub use peers::Peers;
 pub use stats::ReceiverStats;
 
 use crate::discard::Discard;
@@ -32,8 +34,8 @@ use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::transmit::{Destination, Transmit};
 use apdu::{Cursor, Ending};
-use nak::{Heard, Repair};
-use rxw::{newer, Held, State, Window, Work};
+use nak::Repair;
+use rxw::{newer, Window, Work};
 use spmr::Spmr;
 use stats::{add, count};
 
@@ -41,70 +43,6 @@ use stats::{add, count};
 const STEPS: u32 = 1024;
 /// When memory was refused, we try again after so long.
 const MEMORY_RETRY: Duration = Duration::from_millis(10);
-/// SPM_LEAD that says, with SPM_TRAIL 0, that an SPM has no window information (RFC 3208 §8.1).
-const NO_LEAD: Sqn = Sqn::new(0x8000_0000);
-
-/// What a data packet would be to the receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The one that delivery waits for.
-    Next,
-    /// It fills a hole below the highest number received.
-    Gap,
-    /// It extends the window.
-    Beyond,
-    /// It would be discarded.
-    Useless(Discard),
-}
-
-/// Something for the application, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery<P> {
-    /// A piece of a whole APDU; all its pieces follow each other.
-    Data(Data<P>),
-    /// Unrecoverable loss of `count` SQNs from `first` on (RFC 3208 §6.3).
-    Loss {
-        /// The first SQN lost.
-        first: Sqn,
-        /// How many.
-        count: u32,
-    },
-    /// The session is over; nothing follows.
-    End(End),
-}
-
-/// One TPDU of a whole APDU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Data<P> {
-    /// The payload as it was handed in.
-    pub payload: P,
-    /// Its sequence number.
-    pub sqn: Sqn,
-    /// Offset in the APDU, bytes.
-    pub offset: u32,
-    /// Bytes of TSDU.
-    pub len: u32,
-    /// Bytes of the APDU.
-    pub apdu_len: u32,
-    /// Whether this is the last piece of the APDU.
-    pub last: bool,
-    /// Whether OPT_SYN was on it: the session starts here (RFC 3208 §9.6).
-    pub syn: bool,
-}
-
-/// How a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The source closed (RFC 3208 §9.7).
-    Fin,
-    /// The source aborted (RFC 3208 §9.8).
-    Reset {
-        /// The source's reason, 6 bits, 0 if unknown.
-        code: u8,
-    },
-    /// Nothing was heard from the source for PEER_EXPIRY.
-    Expired,
-}
 
 /// The receiver of one session. `P` is the payload handle.
 pub struct Receiver<P, H: Heap> {
@@ -216,230 +154,6 @@ impl<P, H: Heap> Receiver<P, H> {
         self.window.open(first);
         self.repair.open(first);
         self.cursor.open(first);
-    }
-
-    fn data(
-        &mut self,
-        now: Instant,
-        data: pgm_wire::Data,
-        repair: bool,
-        packet: &Packet<'_>,
-        payload: Option<P>,
-    ) -> Result<(), Discard> {
-        if packet.header.parity {
-            return Err(Discard::UnexpectedType);
-        }
-        let sqn = data.sqn;
-        // RFC 3208 §6.1: within the transmit window that the packet itself advertises.
-        if sqn.before(data.trail) {
-            count(&mut self.stats.outside_window);
-            return Err(Discard::OutsideWindow);
-        }
-        if !self.window.is_open() {
-            // RFC 3208 §6.1: the first data packet defines RXW_TRAIL_INIT; but what an SPM had not
-            // announced yet was sent while we listened.
-            let first = self.join.filter(|join| !sqn.before(*join));
-            self.open(first.unwrap_or(sqn));
-        }
-        if self.path.is_none() && !self.config.passive {
-            self.spmr.want(now, &mut self.rng, &self.config);
-        }
-        self.window.advance(data.trail);
-        let useless = match self.window.place(sqn, self.cursor.next()) {
-            Place::Useless(why) => Some(why),
-            _ => None,
-        };
-        match useless {
-            None => {}
-            Some(Discard::Duplicate) => {
-                count(&mut self.stats.duplicates);
-                return Err(Discard::Duplicate);
-            }
-            Some(why) => {
-                count(&mut self.stats.outside_window);
-                if why != Discard::BeyondWindow {
-                    return Err(why);
-                }
-            }
-        }
-        self.window.learn(sqn);
-        self.window.came(sqn);
-        if packet.options.fin() {
-            self.ending.fin = true;
-        }
-        if let Some(why) = useless {
-            return Err(why);
-        }
-        self.store(now, sqn, repair, packet, payload)
-    }
-
-    /// Puts a data packet where it belongs in the window.
-    fn store(
-        &mut self,
-        now: Instant,
-        sqn: Sqn,
-        repair: bool,
-        packet: &Packet<'_>,
-        payload: Option<P>,
-    ) -> Result<(), Discard> {
-        let len = packet.header.tsdu_len;
-        let fragment = packet.options.fragment();
-        if let Err(why) = apdu::check(sqn, len, fragment, self.limit(), &self.config) {
-            // A repair would be the same packet: asking for it is useless.
-            self.repair.forget(&mut self.window, sqn);
-            let _ = self.window.put(sqn, State::Lost);
-            return Err(why);
-        }
-        let Some(payload) = payload else {
-            count(&mut self.stats.refused);
-            return Err(Discard::ReceiveBuffer);
-        };
-        // RFC 3208 §6.3: matching RDATA or ODATA completes recovery in any state.
-        let missing = match self.window.state(sqn) {
-            Some(State::Missing(missing)) => Some(*missing),
-            _ => None,
-        };
-        self.repair.forget(&mut self.window, sqn);
-        let held = Held {
-            payload,
-            len,
-            fragment,
-            syn: packet.options.syn(),
-        };
-        if self.window.put(sqn, State::Data(held)).is_err() {
-            count(&mut self.stats.refused);
-            return Err(Discard::NoMemory);
-        }
-        count(&mut self.stats.data_packets);
-        add(&mut self.stats.data_bytes, u64::from(len));
-        if repair {
-            count(&mut self.stats.rdata_packets);
-        }
-        if let Some(missing) = missing {
-            if repair || missing.is_confirmed() {
-                let ns = now.since(missing.detected).nanos();
-                count(&mut self.stats.repaired_sqns);
-                add(&mut self.stats.recovery_ns_total, ns);
-                self.stats.recovery_max_ns = self.stats.recovery_max_ns.max(ns);
-            }
-        }
-        Ok(())
-    }
-
-    fn spm(&mut self, now: Instant, spm: &Spm, options: &Options<'_>) -> Result<(), Discard> {
-        if options.nbr_unreach() {
-            // RFC 3208 §15.3.2: it may bear the number of the last regular SPM, its window says
-            // nothing, and it counts only if it comes from our parent.
-            if self.spm_sqn.is_none_or(|last| spm.sqn.before(last)) {
-                return Err(Discard::SpmOutOfSequence);
-            }
-            if self.path != Some(spm.path) {
-                return Err(Discard::Unmatched);
-            }
-            self.unreachable = true;
-            return Ok(());
-        }
-        // RFC 3208 §6.2: an SPM is in sequence if it is newer than the last one that was.
-        if self.spm_sqn.is_some_and(|last| !newer(spm.sqn, last)) {
-            return Err(Discard::SpmOutOfSequence);
-        }
-        let windowless = spm.trail == Sqn::new(0) && spm.lead == NO_LEAD;
-        // RFC 3208 §3.3: TRAIL is at most LEAD + 1, and the window at most 2^31 - 1 numbers.
-        if !windowless && spm.lead.next().before(spm.trail) {
-            return Err(Discard::SpmWindow);
-        }
-        self.spm_sqn = Some(spm.sqn);
-        count(&mut self.stats.spms);
-        let usable = !spm.path.is_unspecified() && !spm.path.is_multicast();
-        if usable && spm.path.is_v4() == self.source.is_v4() {
-            if self.path.is_none() || self.unreachable {
-                // All receivers hear this SPM at once: what waited for it backs off anew.
-                let back_off = self.rng.interval(self.config.nak_bo_ivl);
-                self.repair.hold(now.after(back_off));
-            }
-            self.path = Some(spm.path);
-            self.spmr.cancel();
-        }
-        self.unreachable = false;
-        if !windowless {
-            self.spm_window(spm);
-        }
-        if let Some(rst) = options.rst() {
-            // RFC 3208 §9.8.1: an abort. We do not go on asking for repairs even where we might.
-            self.ending.reset = Some(rst.code);
-            self.cut();
-        } else if options.fin() {
-            self.ending.fin = true;
-        }
-        Ok(())
-    }
-
-    fn spm_window(&mut self, spm: &Spm) {
-        if !self.window.is_open() {
-            match self.join {
-                None => self.join = Some(spm.lead.next()),
-                Some(join) if newer(spm.lead.next(), join) => self.open(join),
-                Some(_) => {}
-            }
-        }
-        if self.window.is_open() {
-            self.window.advance(spm.trail);
-            self.window.learn_lead(spm.lead);
-        }
-    }
-
-    fn ncf(&mut self, now: Instant, ncf: Nak, packet: &Packet<'_>) -> Result<(), Discard> {
-        if packet.options.nbr_unreach() {
-            // RFC 3208 §15.3.2: ignored if it is not from our parent.
-            if self.path.is_none() || packet.options.path_nla() != self.path {
-                return Err(Discard::Unmatched);
-            }
-            self.unreachable = true;
-        }
-        self.suppress(now, ncf, packet, Heard::Ncf)?;
-        count(&mut self.stats.ncfs);
-        Ok(())
-    }
-
-    fn nak(&mut self, now: Instant, nak: Nak, packet: &Packet<'_>) -> Result<(), Discard> {
-        self.suppress(now, nak, packet, Heard::Nak)?;
-        count(&mut self.stats.naks_heard);
-        Ok(())
-    }
-
-    /// Suspends NAK generation for every number of an NCF or NAK (RFC 3208 §6.3, §9.3.2). Numbers
-    /// that we do not know to exist are ignored: a source confirms any NAK (§5.2), so a forged NAK
-    /// could make us wait for packets that were never sent, and report them lost.
-    fn suppress(
-        &mut self,
-        now: Instant,
-        nak: Nak,
-        packet: &Packet<'_>,
-        heard: Heard,
-    ) -> Result<(), Discard> {
-        if packet.header.parity {
-            return Err(Discard::UnexpectedType);
-        }
-        let list = packet.options.nak_list().unwrap_or(NakList::EMPTY);
-        let count = !self.congested;
-        let mut matched = false;
-        for sqn in core::iter::once(nak.sqn).chain(list.iter()) {
-            matched |= self
-                .repair
-                .hear(&mut self.window, sqn, heard, now, &self.config, count)?;
-        }
-        if matched {
-            Ok(())
-        } else {
-            Err(Discard::Unmatched)
-        }
-    }
-
-    /// Nothing more is received: all that is missing is lost.
-    fn cut(&mut self) {
-        if self.window.is_open() {
-            self.window.advance(self.window.end);
-        }
     }
 
     /// Gives missing numbers their slots and starts their recovery.
@@ -627,6 +341,12 @@ impl<P, H: Heap> Receiver<P, H> {
     /// Whether the end was delivered: the owner may free the receiver.
     pub const fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Whether no packet has told anything yet.
+    fn is_blank(&self) -> bool {
+        let told = self.window.is_open() || self.join.is_some() || self.path.is_some();
+        !told && !self.ending.fin && !self.ending.is_cut()
     }
 
     /// What happened so far.

@@ -127,6 +127,12 @@ impl<H: Heap> Repair<H> {
         self.due.first().map(|_| self.not_before)
     }
 
+    /// How many recoveries are under way.
+    #[cfg(test)]
+    pub(super) const fn len(&self) -> u32 {
+        self.timers.len().saturating_add(self.due.len())
+    }
+
     /// Stops the timers of `sqn`.
     pub(super) fn forget<P>(&mut self, window: &mut Window<P, H>, sqn: Sqn) {
         // A number is in at most one heap, and its phase says in which.

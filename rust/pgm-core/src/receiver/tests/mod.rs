@@ -4,8 +4,13 @@
 
 #![allow(clippy::arithmetic_side_effects)]
 
+mod fragments;
+mod naks;
+mod peers;
 mod reception;
+mod session;
 mod spm;
+mod spmr;
 
 use std::vec::Vec;
 
@@ -240,7 +245,10 @@ impl<H: Heap> Rig<H> {
                 trail.get()
             }
         } else {
-            sqn
+            match self.rx.join {
+                Some(join) if !Sqn::new(sqn).before(join) => join.get(),
+                _ => sqn,
+            }
         }
     }
 

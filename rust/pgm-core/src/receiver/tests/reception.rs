@@ -152,6 +152,20 @@ fn the_window_follows_any_jump() {
     }
 }
 
+// req: RCV-20
+#[test]
+fn data_after_a_jump_is_taken_at_once() {
+    for jump in [100_000, (1 << 31) - 2] {
+        let mut rig = Rig::new();
+        rig.spm(0, 0).unwrap();
+        rig.odata(1).unwrap();
+        rig.spm(0, 5).unwrap();
+        rig.odata_trail(2 + jump, 2 + jump).unwrap();
+        let expected = [singles([1]), vec![Out::Lost(2, jump)], singles([2 + jump])];
+        assert_eq!(rig.take_out(), expected.concat());
+    }
+}
+
 // req: RCV-20 WIRE-26
 #[test]
 fn a_jump_of_half_the_number_space_is_old() {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Source path messages (RFC 3208 §6.2): the path for NAKs, the window, and the end of the session.
+
+use pgm_wire::{Options, Spm, Sqn};
+
+use crate::discard::Discard;
+use crate::memory::Heap;
+use crate::receiver::rxw::newer;
+use crate::receiver::stats::count;
+use crate::receiver::Receiver;
+use crate::time::Instant;
+
+/// SPM_LEAD that says, with SPM_TRAIL 0, that an SPM has no window information (RFC 3208 §8.1).
+const NO_LEAD: Sqn = Sqn::new(0x8000_0000);
+
+impl<P, H: Heap> Receiver<P, H> {
+    /// One SPM.
+    pub(super) fn spm(
+        &mut self,
+        now: Instant,
+        spm: &Spm,
+        options: &Options<'_>,
+    ) -> Result<(), Discard> {
+        if options.nbr_unreach() {
+            // RFC 3208 §15.3.2: it may bear the number of the last regular SPM, its window says
+            // nothing, and it counts only if it comes from our parent.
+            if self.spm_sqn.is_none_or(|last| spm.sqn.before(last)) {
+                return Err(Discard::SpmOutOfSequence);
+            }
+            if self.path != Some(spm.path) {
+                return Err(Discard::Unmatched);
+            }
+            self.unreachable = true;
+            return Ok(());
+        }
+        // RFC 3208 §6.2: an SPM is in sequence if it is newer than the last one that was.
+        if self.spm_sqn.is_some_and(|last| !newer(spm.sqn, last)) {
+            return Err(Discard::SpmOutOfSequence);
+        }
+        let windowless = spm.trail == Sqn::new(0) && spm.lead == NO_LEAD;
+        // RFC 3208 §3.3: TRAIL is at most LEAD + 1, and the window at most 2^31 - 1 numbers.
+        if !windowless && spm.lead.next().before(spm.trail) {
+            return Err(Discard::SpmWindow);
+        }
+        self.spm_sqn = Some(spm.sqn);
+        count(&mut self.stats.spms);
+        let usable = !spm.path.is_unspecified() && !spm.path.is_multicast();
+        if usable && spm.path.is_v4() == self.source.is_v4() {
+            if self.repair.next_nak().is_some() && (self.path.is_none() || self.unreachable) {
+                // All receivers hear this SPM at once: what waited for it backs off anew.
+                let back_off = self.rng.interval(self.config.nak_bo_ivl);
+                self.repair.hold(now.after(back_off));
+            }
+            self.path = Some(spm.path);
+            self.spmr.cancel();
+        }
+        self.unreachable = false;
+        if !windowless {
+            self.spm_window(spm);
+        }
+        if let Some(rst) = options.rst() {
+            // RFC 3208 §9.8.1: an abort. We do not go on asking for repairs even where we might.
+            self.ending.reset = Some(rst.code);
+            self.cut();
+        } else if options.fin() {
+            self.ending.fin = true;
+        }
+        Ok(())
+    }
+
+    fn spm_window(&mut self, spm: &Spm) {
+        if !self.window.is_open() {
+            match self.join {
+                None => self.join = Some(spm.lead.next()),
+                Some(join) if newer(spm.lead.next(), join) => self.open(join),
+                Some(_) => {}
+            }
+        }
+        if self.window.is_open() {
+            self.window.advance(spm.trail);
+            self.window.learn_lead(spm.lead);
+        }
+    }
+
+    /// Nothing more is received: all that is missing is lost.
+    pub(super) fn cut(&mut self) {
+        if self.window.is_open() {
+            self.window.advance(self.window.end);
+        }
+    }
+}
