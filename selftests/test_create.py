@@ -142,13 +142,14 @@ def test_identifiers_differ():
 
 @ktap.test
 def test_sockets_are_counted():
-    """/proc/net/protocols knows how many sockets there are, and all go away."""
-    before = pgm.in_use()
+    """/proc/net/protocols knows how many sockets there are here, and all go away."""
+    before, total = pgm.accounted()[0], pgm.in_use()
     sockets = [pgm.pgm_socket() for _ in range(50)]
-    ktap.equal(pgm.in_use(), before + 50)
+    ktap.equal(pgm.accounted()[0], before + 50)
     for sock in sockets:
         sock.close()
-    ktap.wait_for(lambda: pgm.in_use() == before, "the count is back")
+    ktap.wait_for(lambda: pgm.in_use() == total, "the sockets are gone")
+    ktap.equal(pgm.accounted()[0], before)
 
 
 if __name__ == "__main__":

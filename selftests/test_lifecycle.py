@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 import time
+import warnings
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
@@ -171,6 +172,7 @@ def test_processes_share_a_source():
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         source = pgm.source(lan.hosts[0], window=SHORT)
         source.send(b"x")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads
         child = os.fork()
         if child == 0:
             source.send(b"y")

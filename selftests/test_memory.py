@@ -29,14 +29,9 @@ def slab():
     return found
 
 
-def sockets():
-    """Pages held by PGM sockets, and how many there are."""
-    with open("/proc/net/protocols", encoding="ascii") as table:
-        for line in table:
-            words = line.split()
-            if words[:1] == ["PGM"]:
-                return int(words[2]), int(words[3])
-    raise AssertionError("no PGM line in /proc/net/protocols")
+def held():
+    """(PGM sockets, pages held by them)"""
+    return pgm.in_use(), pgm.accounted()[1]
 
 
 def used():
@@ -74,7 +69,7 @@ def push(lan, megabytes):
 
 def settle(lan, before):
     """Waits until no socket of ours is left, then reads the slabs."""
-    ktap.wait_for(lambda: sockets()[0] <= before, "lingering sources are gone", 30)
+    ktap.wait_for(lambda: held()[0] <= before, "lingering sources are gone", 30)
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
         file.write("3")
     return slab()
@@ -84,13 +79,13 @@ def settle(lan, before):
 def test_200_megabytes():
     """Slab, socket memory and sockets are where they were."""
     with net.shared() as lan:
-        count, held = sockets()
+        count, pages = held()
         push(lan, 10)  # caches and per-CPU lists are warm now
         before, sockets_before = settle(lan, count), used()
         took = push(lan, MEGABYTES)
         ktap.note(f"{MEGABYTES} MB in {took:.1f} s")
         after = settle(lan, count)
-        ktap.equal(sockets(), (count, held), "sockets and pages of PGM")
+        ktap.equal(held(), (count, pages), "sockets and pages of PGM")
         ktap.equal(used(), sockets_before, "sockets in use")
         grown = {name: after[name] - before.get(name, 0) for name in after}
         for name, size in sorted(grown.items(), key=lambda item: -item[1])[:5]:
@@ -120,12 +115,12 @@ def test_sessions_come_and_go():
                 source.close()
 
     with net.shared() as lan:
-        count, held = sockets()
+        count, pages = held()
         churn(20)
         before = settle(lan, count)
         churn(150)
         after = settle(lan, count)
-        ktap.equal(sockets(), (count, held))
+        ktap.equal(held(), (count, pages))
         for name in ("PGM", "skbuff_head_cache"):
             if name in after:
                 grown = after[name] - before[name]

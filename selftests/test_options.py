@@ -63,13 +63,19 @@ def test_extremes():
 
 @ktap.test
 def test_heartbeats():
-    """1 to 32 intervals come back as they were set."""
-    with pgm.pgm_socket() as sock:
-        for values in ([100 * MS], [50 * MS, 4 * S], [n * 10 * MS for n in range(1, 33)]):
+    """Reading gives the 32 intervals in use: a table as it was set, or two values doubling."""
+    doubling = [min(50 * MS << n, 4 * S) for n in range(32)]
+    for values, wanted in {
+        (100 * MS,): [100 * MS] * 32,
+        (50 * MS, 4 * S): doubling,
+        (10 * MS, 20 * MS, 5 * MS): [10 * MS, 20 * MS] + [5 * MS] * 30,
+        tuple(n * 10 * MS for n in range(1, 33)): [n * 10 * MS for n in range(1, 33)],
+    }.items():
+        with pgm.pgm_socket() as sock:
             packed = struct.pack(f"={len(values)}I", *values)
             sock.setsockopt(pgm.IPPROTO_PGM, pgm.PGM_HEARTBEAT_SPM, packed)
             got = sock.getsockopt(pgm.IPPROTO_PGM, pgm.PGM_HEARTBEAT_SPM, 128)
-            ktap.equal(got, packed)
+            ktap.equal(list(struct.unpack("=32I", got)), wanted, str(values))
 
 
 @ktap.test

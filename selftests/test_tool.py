@@ -73,9 +73,15 @@ class Scene:
             wanted = "".join(f"{int(part):02X}" for part in reversed(pgm.GROUP.split(".")))
             return wanted in table.read()
 
-    def send(self, *args, **options):
+    def running(self):
+        """Waits until a transfer is in full swing: 50 packets at the receiver."""
+        _, before = self.lan.hosts[0].packets()
+        ktap.wait_for(lambda: self.lan.hosts[0].packets()[1] > before + 50, "data flow", 20, 0.1)
+
+    def send(self, *args, announce="200ms", **options):
         """Starts a sender."""
-        return self.start(0, "send", "--announce", "200ms", "--linger", "200ms", *args, **options)
+        words = ("--announce", announce, "--linger", "200ms", *args)
+        return self.start(0, "send", *words, **options)
 
 
 def finish(child, status, timeout=40):
@@ -114,7 +120,7 @@ def test_file_over_a_lossy_network():
         copy = scene.directory / "out"
         receiver = scene.receive("-o", copy, "--json")
         scene.lan.impair(scene.lan.hosts[1], "loss 10%")
-        sender = scene.send("--announce", "1s", "--linger", "1s", "--json", scene.file)
+        sender = scene.send("--json", scene.file, announce="1s")
         sent = json.loads(finish(sender, 0)[0])
         got = json.loads(finish(receiver, 0)[0])
         assert copy.read_bytes() == DATA
@@ -168,7 +174,7 @@ def sender_dies(how):
         receiver = scene.receive("-o", copy)
         sender = scene.send("--rate", "1M", scene.file)
         part = copy.with_name("out.part")
-        ktap.wait_for(lambda: pgm.in_use() >= 3, "the transfer has begun")
+        scene.running()
         time.sleep(0.5)
         sender.send_signal(how)
         sender.wait()
@@ -185,7 +191,7 @@ def test_loss_is_a_failure():
         copy = scene.directory / "out"
         receiver = scene.receive("-o", copy, "--json")
         sender = scene.send("--rate", "2M", "--window", "200ms", scene.file)
-        ktap.wait_for(lambda: pgm.in_use() >= 3, "the transfer has begun")
+        scene.running()
         time.sleep(0.5)
         scene.lan.impair(scene.lan.hosts[1], "loss 100%")
         time.sleep(1)
@@ -204,8 +210,7 @@ def test_late_receiver():
     """A receiver that misses the start fails, or takes the rest if it is told to."""
     with Scene() as scene:
         sender = scene.send("--rate", "1M", scene.file)
-        ktap.wait_for(lambda: pgm.in_use() >= 1, "the sender is there")
-        time.sleep(1)
+        scene.running()
         copy, rest = scene.directory / "out", scene.directory / "rest"
         strict = scene.receive("-o", copy)
         late = scene.receive("-o", rest, "--late")

@@ -6,6 +6,7 @@ import os
 import pwd
 import signal
 import sys
+import warnings
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
@@ -18,6 +19,7 @@ MESSAGE = b"from nobody to nobody"
 
 def as_nobody(host, action):
     """Runs the action on a host as an unprivileged user in a child; its exit status."""
+    warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads
     child = os.fork()
     if child:
         return child

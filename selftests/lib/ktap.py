@@ -107,6 +107,14 @@ def equal(got, wanted, what=""):
     assert got == wanted, f"{what + ': ' if what else ''}got {got!r}, wanted {wanted!r}"
 
 
+def _explain(error):
+    """Where the test failed, without the frames of this file."""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename != __file__:
+            note(f"{os.path.basename(frame.filename)}:{frame.lineno} {frame.line}")
+    note(f"{type(error).__name__}: {error}")
+
+
 def _one(number, name, function, timeout, log):
     faulthandler.dump_traceback_later(timeout, exit=True)
     started = time.monotonic()
@@ -117,8 +125,8 @@ def _one(number, name, function, timeout, log):
         function()
     except Skip as reason:
         directive = f" # SKIP {reason}"
-    except Exception:  # noqa: BLE001 # a test may fail in any way
-        note(traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 # a test may fail in any way
+        _explain(error)
         verdict = "not ok"
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -179,7 +179,7 @@ def stats(sock):
         try:
             value = sock.getsockopt(IPPROTO_PGM, option, 8 * len(fields))
         except OSError as error:
-            if error.errno != errno.ENOPROTOOPT:
+            if error.errno not in (errno.ENOPROTOOPT, errno.ENOTCONN):
                 raise
             continue
         return dict(zip(fields, struct.unpack(f"={len(value) // 8}Q", value)))
@@ -260,13 +260,19 @@ class Background(threading.Thread):
 
 
 def in_use():
-    """How many PGM sockets and sessions the kernel has: the column of /proc/net/protocols."""
-    with open("/proc/net/protocols", encoding="ascii") as table:
+    """How often sockets of all namespaces, lingering ones included, hold the module."""
+    with open("/sys/module/pgm/refcnt", encoding="ascii") as file:
+        return int(file.read())
+
+
+def accounted():
+    """(sockets of this namespace, pages of all) as /proc/net/protocols has them."""
+    with open("/proc/thread-self/net/protocols", encoding="ascii") as table:
         for line in table:
             words = line.split()
             if words[:1] == ["PGM"]:
-                return int(words[2])
-    return 0
+                return int(words[2]), int(words[3])
+    raise AssertionError("no PGM line in /proc/net/protocols")
 
 
 def unload(timeout=30):
