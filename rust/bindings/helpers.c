@@ -85,6 +85,12 @@ int pgm_sock_error(struct sock *sk)
 	return sock_error(sk);
 }
 
+void pgm_report_error(struct sock *sk, int err)
+{
+	WRITE_ONCE(sk->sk_err, err);
+	sk_error_report(sk);
+}
+
 int pgm_rmem_alloc(const struct sock *sk)
 {
 	return sk_rmem_alloc_get(sk);
@@ -176,7 +182,8 @@ void pgm_sk_set_daddr(struct sock *sk, __be32 addr)
 
 void pgm_sk_set_state(struct sock *sk, int state)
 {
-	inet_sk_state_store(sk, state);
+	/* Pairs with smp_load_acquire() in inet_sk_state_load(). */
+	smp_store_release(&sk->sk_state, state);
 }
 
 int pgm_sk_state(const struct sock *sk)
@@ -187,6 +194,62 @@ int pgm_sk_state(const struct sock *sk)
 __be32 pgm_sk_rcv_saddr(const struct sock *sk)
 {
 	return inet_sk(sk)->inet_rcv_saddr;
+}
+
+u16 pgm_sk_num(const struct sock *sk)
+{
+	return READ_ONCE(inet_sk(sk)->inet_num);
+}
+
+void pgm_sk_set_num(struct sock *sk, u16 num)
+{
+	WRITE_ONCE(inet_sk(sk)->inet_num, num);
+}
+
+void pgm_sk_set_dport(struct sock *sk, __be16 port)
+{
+	inet_sk(sk)->inet_dport = port;
+}
+
+void pgm_sk_set_rcv_saddr(struct sock *sk, __be32 addr)
+{
+	inet_sk(sk)->inet_rcv_saddr = addr;
+}
+
+struct sk_buff *pgm_peek_receive(const struct sock *sk)
+{
+	return skb_peek(&sk->sk_receive_queue);
+}
+
+bool pgm_receive_empty(const struct sock *sk)
+{
+	return skb_queue_empty_lockless(&sk->sk_receive_queue);
+}
+
+struct sk_buff *pgm_next_receive(const struct sock *sk,
+				  const struct sk_buff *skb)
+{
+	return skb_peek_next((struct sk_buff *)skb, &sk->sk_receive_queue);
+}
+
+void pgm_unlink_receive(struct sock *sk, struct sk_buff *skb)
+{
+	skb_unlink(skb, &sk->sk_receive_queue);
+}
+
+void pgm_queue_receive(struct sock *sk, struct sk_buff *skb)
+{
+	skb_queue_tail(&sk->sk_receive_queue, skb);
+}
+
+void pgm_purge_receive(struct sock *sk)
+{
+	skb_queue_purge(&sk->sk_receive_queue);
+}
+
+u64 pgm_hash_tsi(u64 tsi, const siphash_key_t *key)
+{
+	return siphash_1u64(tsi, key);
 }
 
 int pgm_sk_bound_dev(const struct sock *sk)
@@ -389,6 +452,22 @@ void pgm_skb_reserve(struct sk_buff *skb, int len)
 	skb_reserve(skb, len);
 }
 
+void pgm_reset_transport(struct sk_buff *skb)
+{
+	skb_reset_transport_header(skb);
+}
+
+void pgm_reset_network(struct sk_buff *skb)
+{
+	skb_reset_network_header(skb);
+}
+
+void pgm_set_tx_meta(struct sk_buff *skb, const struct sock *sk)
+{
+	skb->priority = READ_ONCE(sk->sk_priority);
+	skb->mark = READ_ONCE(sk->sk_mark);
+}
+
 bool pgm_may_pull(struct sk_buff *skb, unsigned int len)
 {
 	return pskb_may_pull(skb, len);
@@ -429,6 +508,11 @@ struct iphdr *pgm_ip_hdr(const struct sk_buff *skb)
 int pgm_sdif(const struct sk_buff *skb)
 {
 	return inet_sdif(skb);
+}
+
+struct net *pgm_skb_net(const struct sk_buff *skb)
+{
+	return dev_net(skb->dev);
 }
 
 int pgm_iif(const struct sk_buff *skb)
@@ -550,7 +634,9 @@ __u8 pgm_dont_fragment(const struct sock *sk, const struct rtable *rt)
 
 u8 pgm_unicast_ttl(const struct sock *sk, const struct rtable *rt)
 {
-	return ip_select_ttl(inet_sk(sk), &rt->dst);
+	int ttl = READ_ONCE(inet_sk(sk)->uc_ttl);
+
+	return ttl < 0 ? ip4_dst_hoplimit(&rt->dst) : ttl;
 }
 
 int pgm_join(struct sock *sk, __be32 group, int ifindex)
@@ -566,7 +652,7 @@ int pgm_join(struct sock *sk, __be32 group, int ifindex)
 
 int pgm_from_sockptr(void *dst, sockptr_t src, size_t len)
 {
-	return copy_from_sockptr(dst, src, len);
+	return copy_from_sockptr(dst, src, len) ? -EFAULT : 0;
 }
 
 int pgm_to_user(void __user *dst, const void *src, size_t len)

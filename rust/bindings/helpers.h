@@ -15,7 +15,10 @@
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/skbuff.h>
+#include <linux/skbuff_ref.h>
 #include <linux/socket.h>
+#include <asm/ioctls.h>
+#include <linux/sockios.h>
 #include <linux/sockptr.h>
 #include <linux/uio.h>
 #include <net/inet_common.h>
@@ -40,6 +43,8 @@ static const __u32 POLL_OUT_ = (__force __u32)(EPOLLOUT | EPOLLWRNORM);
 static const __u32 POLL_ERR_ = (__force __u32)EPOLLERR;
 static const __u32 POLL_HUP_ = (__force __u32)EPOLLHUP;
 static const __u32 POLL_RDHUP_ = (__force __u32)EPOLLRDHUP;
+static const __u32 SIOCINQ_ = SIOCINQ;
+static const __u32 SIOCOUTQ_ = SIOCOUTQ;
 static const long MAX_SCHEDULE_TIMEOUT_ = MAX_SCHEDULE_TIMEOUT;
 #endif
 
@@ -60,6 +65,7 @@ bool pgm_sock_flag(const struct sock *sk, enum sock_flags flag);
 void pgm_sock_set_flag(struct sock *sk, enum sock_flags flag);
 void pgm_sock_orphan(struct sock *sk);
 int pgm_sock_error(struct sock *sk);
+void pgm_report_error(struct sock *sk, int err);
 int pgm_rmem_alloc(const struct sock *sk);
 int pgm_wmem_alloc(const struct sock *sk);
 void pgm_wmem_queued_add(struct sock *sk, int bytes);
@@ -78,6 +84,18 @@ void pgm_sk_set_daddr(struct sock *sk, __be32 addr);
 void pgm_sk_set_state(struct sock *sk, int state);
 int pgm_sk_state(const struct sock *sk);
 __be32 pgm_sk_rcv_saddr(const struct sock *sk);
+u16 pgm_sk_num(const struct sock *sk);
+void pgm_sk_set_num(struct sock *sk, u16 num);
+void pgm_sk_set_dport(struct sock *sk, __be16 port);
+void pgm_sk_set_rcv_saddr(struct sock *sk, __be32 addr);
+struct sk_buff *pgm_peek_receive(const struct sock *sk);
+bool pgm_receive_empty(const struct sock *sk);
+struct sk_buff *pgm_next_receive(const struct sock *sk,
+				  const struct sk_buff *skb);
+void pgm_unlink_receive(struct sock *sk, struct sk_buff *skb);
+void pgm_queue_receive(struct sock *sk, struct sk_buff *skb);
+void pgm_purge_receive(struct sock *sk);
+u64 pgm_hash_tsi(u64 tsi, const siphash_key_t *key);
 int pgm_sk_bound_dev(const struct sock *sk);
 bool pgm_sk_reuse(const struct sock *sk);
 void pgm_init_child(struct sock *child, struct sock *listener);
@@ -121,6 +139,9 @@ void pgm_timer_start(struct hrtimer *timer, u64 at);
 /* skb */
 struct sk_buff *pgm_alloc_skb(unsigned int size, gfp_t gfp);
 void pgm_skb_reserve(struct sk_buff *skb, int len);
+void pgm_reset_transport(struct sk_buff *skb);
+void pgm_reset_network(struct sk_buff *skb);
+void pgm_set_tx_meta(struct sk_buff *skb, const struct sock *sk);
 bool pgm_may_pull(struct sk_buff *skb, unsigned int len);
 int pgm_trim(struct sk_buff *skb, unsigned int len);
 void pgm_drop(struct sock *sk, struct sk_buff *skb);
@@ -129,6 +150,7 @@ void pgm_scrub(struct sk_buff *skb);
 bool pgm_checksum_bad(struct sk_buff *skb);
 struct iphdr *pgm_ip_hdr(const struct sk_buff *skb);
 int pgm_sdif(const struct sk_buff *skb);
+struct net *pgm_skb_net(const struct sk_buff *skb);
 int pgm_iif(const struct sk_buff *skb);
 void pgm_share_frags(struct sk_buff *to, const struct sk_buff *from);
 int pgm_fill_from_iter(struct sock *sk, struct sk_buff *skb,

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From the wire to sockets: the handler of IP protocol 113 and its tables.
+//!
+//! Downstream packets go to the sessions of their TSI, and to the listeners and datagram sockets
+//! of their data-destination port that joined the group. Unicast upstream packets go to the source
+//! of their TSI, multicast ones (NAK, SPMR) to the other receivers, which they quieten.
+
+use core::ptr::{addr_of, addr_of_mut, NonNull};
+use core::sync::atomic::Ordering;
+
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::Discard;
+use pgm_wire::{PacketType, Tsi};
+
+use crate::input;
+use crate::net::membership::{self, Arrival};
+use crate::net::rcu::{Chain, Node, ReadGuard};
+use crate::net::skb::{HeaderCopy, SkBuff};
+use crate::netns::{self, PgmNet, BUCKETS};
+use crate::sock::{Key, PgmSock};
+
+/// What the demultiplexer needs of a packet.
+#[derive(Clone, Copy)]
+struct Label {
+    tsi: Tsi,
+    ddp: u16,
+    kind: PacketType,
+    arrival: Arrival,
+}
+
+/// `net_protocol.handler`. Never negative: that would mean another protocol.
+///
+/// # Safety
+///
+/// Called by IP in a softirq, in an RCU read section, with an skb that is ours now.
+pub(crate) unsafe extern "C" fn receive(skb: *mut b::sk_buff) -> c_int {
+    // SAFETY: The skb is ours; its device belongs to a live namespace.
+    let (skb, net) = unsafe {
+        let net = b::pgm_skb_net(skb);
+        match SkBuff::from_raw(skb) {
+            Some(skb) => (skb, net),
+            None => return 0,
+        }
+    };
+    // SAFETY: The namespace is live.
+    unsafe {
+        (*netns::of(net)).received.fetch_add(1, Ordering::Relaxed);
+        if let Err((discard, skb)) = dispatch(net, skb) {
+            netns::count_discard(net, discard);
+            if let Some(skb) = skb {
+                skb.discard();
+            }
+        }
+    }
+    0
+}
+
+/// Reads and checks the packet once, before any socket sees it.
+fn label(skb: &mut SkBuff) -> Result<Label, Discard> {
+    let copy = HeaderCopy::new(skb)?;
+    let packet = copy.packet()?;
+    if packet.header.checksum != 0 && skb.checksum_is_bad() {
+        return Err(Discard::Checksum);
+    }
+    let (source, group) = skb.addresses();
+    Ok(Label {
+        tsi: packet.tsi(),
+        ddp: packet.data_port(),
+        kind: packet.header.kind,
+        arrival: Arrival {
+            group,
+            source,
+            iif: skb.iif(),
+            sdif: skb.sdif(),
+        },
+    })
+}
+
+/// # Safety
+///
+/// In a softirq; `net` is live.
+unsafe fn dispatch(
+    net: *const b::net,
+    mut skb: SkBuff,
+) -> Result<(), (Discard, Option<SkBuff>)> {
+    let label = match label(&mut skb) {
+        Ok(label) => label,
+        Err(discard) => return Err((discard, Some(skb))),
+    };
+    let guard = ReadGuard::new();
+    // SAFETY: The namespace is live.
+    let tables = unsafe { netns::of(net) };
+    let mut delivery = Delivery {
+        skb: Some(skb),
+        last: None,
+    };
+    if is_multicast(label.arrival.group) {
+        // SAFETY: Inside the read section.
+        unsafe { to_receivers(&guard, tables, label, &mut delivery) };
+    } else if !label.kind.is_downstream() {
+        // SAFETY: Inside the read section.
+        if let Some(sk) = unsafe { find_source(&guard, tables, label.tsi) } {
+            delivery.add(sk);
+        }
+    }
+    match delivery.finish() {
+        None => Ok(()),
+        Some(skb) => Err((Discard::NoSocket, Some(skb))),
+    }
+}
+
+fn is_multicast(addr: u32) -> bool {
+    addr.to_ne_bytes()[0] & 0xf0 == 0xe0
+}
+
+/// One packet for any number of sockets: each but the last gets a clone.
+struct Delivery {
+    skb: Option<SkBuff>,
+    last: Option<NonNull<PgmSock>>,
+}
+
+impl Delivery {
+    fn add(&mut self, sk: NonNull<PgmSock>) {
+        if let (Some(earlier), Some(skb)) = (self.last.replace(sk), &self.skb) {
+            if let Some(clone) = skb.share() {
+                // SAFETY: Found inside the read section that still lasts.
+                unsafe { input::deliver(earlier, clone) };
+            }
+        }
+    }
+
+    /// Gives the packet to the last socket, or back.
+    fn finish(self) -> Option<SkBuff> {
+        match (self.last, self.skb) {
+            (Some(sk), Some(skb)) => {
+                // SAFETY: As in `add`.
+                unsafe { input::deliver(sk, skb) };
+                None
+            }
+            (_, skb) => skb,
+        }
+    }
+}
+
+/// # Safety
+///
+/// Inside the read section; `tables` are those of a live namespace.
+unsafe fn to_receivers(
+    guard: &ReadGuard,
+    tables: *mut PgmNet,
+    label: Label,
+    delivery: &mut Delivery,
+) {
+    // SAFETY: The buckets live as long as the namespace, the sockets as long as the guard.
+    unsafe {
+        let bucket = bucket_of_tsi(tables, label.tsi);
+        let sessions = addr_of_mut!((*tables).sessions[bucket]);
+        for sk in Chain::new(guard, sessions, Node::Main) {
+            let key = addr_of!((*sk.as_ptr()).key).read();
+            if key.tsi == label.tsi
+                && key.ddp == label.ddp
+                && key.group == label.arrival.group
+                && (key.iif == label.arrival.iif || key.iif == label.arrival.sdif)
+                && is_open(sk)
+            {
+                delivery.add(sk);
+            }
+        }
+        let ports = addr_of_mut!((*tables).ports[bucket_of_port(label.ddp)]);
+        for sk in Chain::new(guard, ports, Node::Main) {
+            if takes(guard, sk, label) && !has_session(guard, tables, sk, label) {
+                delivery.add(sk);
+            }
+        }
+    }
+}
+
+/// Whether a listener or datagram socket is meant.
+///
+/// # Safety
+///
+/// `sk` was found inside the read section.
+unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, label: Label) -> bool {
+    let sk: *mut b::sock = sk.as_ptr().cast();
+    // SAFETY: The socket is still allocated.
+    unsafe {
+        let bound = b::pgm_sk_rcv_saddr(sk);
+        let dev = b::pgm_sk_bound_dev(sk);
+        b::pgm_sk_num(sk) == label.ddp
+            && (bound == 0 || bound == label.arrival.group)
+            && (dev == 0 || dev == label.arrival.iif || dev == label.arrival.sdif)
+            && membership::joined(guard, sk, label.arrival)
+    }
+}
+
+/// Whether `sk` is a listener whose session of this TSI already got the packet.
+///
+/// # Safety
+///
+/// As for [`takes`].
+unsafe fn has_session(
+    guard: &ReadGuard,
+    tables: *mut PgmNet,
+    sk: NonNull<PgmSock>,
+    label: Label,
+) -> bool {
+    // SAFETY: The key of a hashed socket is constant, but for a listener's id, which is set once.
+    let id = unsafe { addr_of!((*sk.as_ptr()).key.listener).read_volatile() };
+    // SAFETY: As for the caller.
+    id != 0
+        && unsafe {
+            find_session(guard, tables, id, label.tsi, label.arrival).is_some_and(|sk| is_open(sk))
+        }
+}
+
+/// Whether packets go to the session itself, not by way of its listener.
+///
+/// # Safety
+///
+/// `sk` was found inside the read section.
+unsafe fn is_open(sk: NonNull<PgmSock>) -> bool {
+    // SAFETY: By the caller.
+    unsafe { (*sk.as_ptr()).open.load(Ordering::Relaxed) }
+}
+
+/// From now on packets go to the session itself.
+///
+/// # Safety
+///
+/// `sk` is a live session.
+pub(crate) unsafe fn open_session(sk: *mut PgmSock) {
+    // SAFETY: By the caller.
+    unsafe { (*sk).open.store(true, Ordering::Relaxed) };
+}
+
+/// The session of `tsi` that the listener `id` made.
+///
+/// # Safety
+///
+/// Inside the read section; `tables` are those of a live namespace.
+pub(crate) unsafe fn find_session(
+    guard: &ReadGuard,
+    tables: *mut PgmNet,
+    id: u64,
+    tsi: Tsi,
+    arrival: Arrival,
+) -> Option<NonNull<PgmSock>> {
+    // SAFETY: As in `to_receivers`.
+    unsafe {
+        let bucket = bucket_of_tsi(tables, tsi);
+        let sessions = addr_of_mut!((*tables).sessions[bucket]);
+        Chain::new(guard, sessions, Node::Main).find(|sk| {
+            let key = addr_of!((*sk.as_ptr()).key).read();
+            key.listener == id && key.tsi == tsi && key.group == arrival.group
+        })
+    }
+}
+
+/// # Safety
+///
+/// Inside the read section; `tables` are those of a live namespace.
+unsafe fn find_source(
+    guard: &ReadGuard,
+    tables: *mut PgmNet,
+    tsi: Tsi,
+) -> Option<NonNull<PgmSock>> {
+    // SAFETY: As in `to_receivers`.
+    unsafe {
+        let bucket = bucket_of_tsi(tables, tsi);
+        let sources = addr_of_mut!((*tables).sources[bucket]);
+        Chain::new(guard, sources, Node::Bind)
+            .find(|sk| addr_of!((*sk.as_ptr()).key.tsi).read() == tsi)
+    }
+}
+
+fn bucket_of_port(port: u16) -> usize {
+    usize::from(port) % BUCKETS
+}
+
+/// # Safety
+///
+/// `tables` are those of a live namespace.
+unsafe fn bucket_of_tsi(tables: *mut PgmNet, tsi: Tsi) -> usize {
+    let [a, c, d, e, f, g] = tsi.gsi.0;
+    let [h, i] = tsi.sport.to_be_bytes();
+    let word = u64::from_be_bytes([a, c, d, e, f, g, h, i]);
+    // SAFETY: The key is constant since the namespace was set up.
+    let hash = unsafe { b::pgm_hash_tsi(word, addr_of!((*tables).key)) };
+    hash as usize % BUCKETS
+}
+
+/// The tables of a socket's namespace, locked for writing.
+struct Tables(*mut PgmNet);
+
+impl Tables {
+    /// # Safety
+    ///
+    /// `sk` is a live socket.
+    unsafe fn of(sk: *mut PgmSock) -> Self {
+        // SAFETY: A socket keeps its namespace.
+        unsafe {
+            let tables = netns::of(b::pgm_sock_net(sk.cast()));
+            b::pgm_spin_lock_bh(addr_of_mut!((*tables).lock));
+            Self(tables)
+        }
+    }
+}
+
+impl Drop for Tables {
+    fn drop(&mut self) {
+        // SAFETY: Locked in `of`.
+        unsafe { b::pgm_spin_unlock_bh(addr_of_mut!((*self.0).lock)) };
+    }
+}
+
+/// Binds the socket to a data-destination port; 0 chooses one. Sharing a port and address needs
+/// SO_REUSEADDR on all of its sockets, as with UDP.
+///
+/// # Safety
+///
+/// `sk` is locked and not hashed.
+pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
+    let sock: *mut b::sock = sk.cast();
+    // SAFETY: The socket is locked; the chain is only changed under the lock of the tables.
+    unsafe {
+        let tables = Tables::of(sk);
+        let guard = ReadGuard::new();
+        let free = |port: u16| {
+            let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port)]);
+            Chain::new(&guard, head, Node::Main).all(|other| {
+                let other: *mut b::sock = other.as_ptr().cast();
+                let (mine, theirs) = (b::pgm_sk_rcv_saddr(sock), b::pgm_sk_rcv_saddr(other));
+                b::pgm_sk_num(other) != port
+                    || (mine != theirs && mine != 0 && theirs != 0)
+                    || (b::pgm_sk_reuse(sock) && b::pgm_sk_reuse(other))
+            })
+        };
+        let port = if port != 0 {
+            port
+        } else {
+            let (mut low, mut high) = (0, 0);
+            b::inet_sk_get_local_port_range(sock, &mut low, &mut high);
+            let span = (high - low).max(0) as u64 + 1;
+            (0..64)
+                .map(|_| (low as u64 + crate::sock::random_u64() % span) as u16)
+                .find(|port| free(*port))
+                .ok_or(EADDRINUSE)?
+        };
+        if !free(port) {
+            return Err(EADDRINUSE);
+        }
+        b::pgm_sk_set_num(sock, port);
+        let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port)]);
+        b::pgm_add_node_rcu(sock, head);
+    }
+    Ok(())
+}
+
+/// Makes a session reachable; its key is complete.
+///
+/// # Safety
+///
+/// `sk` is a session that is not hashed.
+pub(crate) unsafe fn add_session(sk: *mut PgmSock) {
+    // SAFETY: As in `bind_port`.
+    unsafe {
+        let tables = Tables::of(sk);
+        let bucket = bucket_of_tsi(tables.0, (*sk).key.tsi);
+        let head = addr_of_mut!((*tables.0).sessions[bucket]);
+        b::pgm_add_node_rcu(sk.cast(), head);
+    }
+}
+
+/// Makes a source reachable under the TSI of `key`, unless another source has it.
+///
+/// # Safety
+///
+/// `sk` is locked and is no source yet.
+pub(crate) unsafe fn add_source(sk: *mut PgmSock, key: Key) -> Result {
+    // SAFETY: As in `bind_port`.
+    unsafe {
+        let tables = Tables::of(sk);
+        let guard = ReadGuard::new();
+        if find_source(&guard, tables.0, key.tsi).is_some() {
+            return Err(EADDRINUSE);
+        }
+        let listener = (*sk).key.listener;
+        addr_of_mut!((*sk).key).write(Key { listener, ..key });
+        let bucket = bucket_of_tsi(tables.0, key.tsi);
+        let head = addr_of_mut!((*tables.0).sources[bucket]);
+        b::pgm_add_bind_node_rcu(sk.cast(), head);
+    }
+    Ok(())
+}
+
+/// Takes the socket out of every table.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn remove(sk: *mut PgmSock) {
+    // SAFETY: As in `bind_port`.
+    unsafe {
+        let _tables = Tables::of(sk);
+        b::pgm_del_node_rcu(sk.cast());
+        b::pgm_del_bind_node_rcu(sk.cast());
+    }
+}
+
+/// As [`remove`], for a source that could not start.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn remove_source(sk: *mut PgmSock) {
+    // SAFETY: As in `bind_port`.
+    unsafe {
+        let _tables = Tables::of(sk);
+        b::pgm_del_bind_node_rcu(sk.cast());
+    }
+}
+
+/// As [`remove`], for the receiving side only: a source goes on repairing.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn remove_receiver(sk: *mut PgmSock) {
+    // SAFETY: As in `bind_port`.
+    unsafe {
+        let _tables = Tables::of(sk);
+        b::pgm_del_node_rcu(sk.cast());
+    }
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Turning the engines: what a socket does after a packet, a call or its timer.
+//!
+//! Everything here runs under the socket lock, in a softirq or in a process. When a process holds
+//! the lock, the timer only leaves a mark and the process does the work on its way out.
+
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::receiver::{Data, Delivery, End};
+use pgm_core::{Duration, Instant, Transmit};
+use pgm_wire::{Addr, Tsi, HEADER_MAX};
+
+use crate::net::output::Path;
+use crate::net::lock::{BhLock, Locked};
+use crate::net::skb::{RxInfo, SkBuff};
+use crate::net::{output, timer};
+use crate::sock::{self, Loss, PgmSock, Receive, State};
+
+/// While this much of SO_SNDBUF waits in device queues, the rest waits in the window.
+const DEVICE_RETRY: Duration = Duration::from_millis(1);
+/// Packets sent in one turn; the timer continues, so that a turn ends.
+const BURST: usize = 256;
+
+/// The socket's timer fired.
+///
+/// # Safety
+///
+/// Called by the kernel in a softirq; `timer` is that of a [`PgmSock`] and owns a reference to it.
+pub(crate) unsafe extern "C" fn fire(timer: *mut b::hrtimer) -> b::hrtimer_restart {
+    // SAFETY: The timer is a field of the socket.
+    let sk = unsafe { kernel::container_of!(timer, PgmSock, timer) };
+    if let Some(this) = sock::pgm(sk.cast()) {
+        // SAFETY: The timer's reference keeps the socket; it is given up at the end.
+        unsafe {
+            let mut lock = BhLock::new(this);
+            match lock.state() {
+                Some(mut state) => turn(&mut state),
+                None => (*(*sk).state).deferred = true,
+            }
+            drop(lock);
+            b::pgm_sock_put(sk.cast());
+        }
+    }
+    b::hrtimer_restart_HRTIMER_NORESTART
+}
+
+/// `proto.release_cb`: a process leaves the lock, bottom halves are off.
+///
+/// # Safety
+///
+/// Called by the kernel with the lock held.
+pub(crate) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
+    if let Some(this) = sock::pgm(sk) {
+        // SAFETY: The process still owns the lock.
+        let mut state = unsafe { Locked::assume(this) };
+        if core::mem::take(&mut state.deferred) {
+            turn(&mut state);
+        }
+    }
+}
+
+/// Does all that is due: timers, deliveries, transmissions; then arms the timer.
+pub(crate) fn turn(sk: &mut Locked<'_>) {
+    let now = timer::now();
+    run_timers(sk, now);
+    deliver(sk);
+    let stalled = transmit(sk);
+    // SAFETY: The lock is held.
+    unsafe {
+        if is_finished(sk) {
+            crate::close::finish(sk);
+            return;
+        }
+        let mut next = next_timeout(sk);
+        if let Some(until) = stalled {
+            next = Some(next.map_or(until, |at| at.max(until)));
+        }
+        if let Some(at) = next {
+            timer::arm(sk.as_ptr(), at);
+        }
+    }
+}
+
+fn is_finished(sk: &State) -> bool {
+    sk.closing && sk.source.as_ref().is_none_or(|source| source.is_done())
+}
+
+fn run_timers(sk: &mut State, now: Instant) {
+    if let Some(source) = &mut sk.source {
+        if source.poll_timeout().is_some_and(|at| at <= now) {
+            source.handle_timeout(now);
+        }
+    }
+    match &mut sk.receive {
+        Receive::Session(_) if sk.ended => {}
+        Receive::Session(session) => {
+            if session.poll_timeout().is_some_and(|at| at <= now) {
+                session.handle_timeout(now);
+            }
+        }
+        Receive::Datagram(peers) => {
+            if peers.poll_timeout().is_some_and(|at| at <= now) {
+                peers.handle_timeout(now);
+            }
+        }
+        Receive::Idle | Receive::Listener(_) => {}
+    }
+}
+
+fn next_timeout(sk: &State) -> Option<Instant> {
+    let source = sk.source.as_ref().and_then(|source| source.poll_timeout());
+    let receive = match &sk.receive {
+        Receive::Session(_) if sk.ended => None,
+        Receive::Session(session) => session.poll_timeout(),
+        Receive::Datagram(peers) => peers.poll_timeout(),
+        Receive::Idle | Receive::Listener(_) => None,
+    };
+    match (source, receive) {
+        (Some(a), Some(c)) => Some(a.min(c)),
+        (a, c) => a.or(c),
+    }
+}
+
+/// Moves what is in order to the receive queue, up to the next loss: recvmsg() reports that first.
+fn deliver(sk: &mut Locked<'_>) {
+    let mut wake = false;
+    let this = sk.as_ptr();
+    while sk.loss.is_none() && !sk.ended {
+        let state: &mut State = sk;
+        let (tsi, delivery) = match &mut state.receive {
+            Receive::Session(session) => {
+                let tsi = session.tsi();
+                match session.poll_deliver() {
+                    Some(delivery) => (tsi, delivery),
+                    None => break,
+                }
+            }
+            Receive::Datagram(peers) => match peers.poll_deliver() {
+                Some((tsi, _, delivery)) => (tsi, delivery),
+                None => break,
+            },
+            Receive::Idle | Receive::Listener(_) => break,
+        };
+        match delivery {
+            Delivery::Data(data) => queue(this, tsi, data),
+            Delivery::Loss { first, count } => state.loss = Some(Loss { tsi, first, count }),
+            Delivery::End(end) => {
+                // A datagram socket outlives its sources.
+                if matches!(state.receive, Receive::Datagram(_)) {
+                    continue;
+                }
+                end_session(sk, end);
+            }
+        }
+        wake = true;
+    }
+    if sk.loss.is_some() && sk.options.abort_on_reset && !sk.ended {
+        if let Receive::Session(_) = sk.receive {
+            // The loss ends the session: nothing after it is delivered, nothing more is asked for.
+            sk.last_loss = sk.loss.take();
+            end_session(sk, End::Reset { code: 0 });
+        }
+    }
+    if wake {
+        // SAFETY: The lock is held, the socket is live.
+        unsafe { b::pgm_data_ready(sk.sock()) };
+    }
+}
+
+/// A session is over: after the messages that wait, recv() says why, once, then end of file.
+fn end_session(sk: &mut Locked<'_>, end: End) {
+    let error = match end {
+        End::Fin => None,
+        End::Reset { .. } => Some(ECONNRESET),
+        End::Expired => Some(ETIMEDOUT),
+    };
+    sk.ended = true;
+    if let Some(error) = error {
+        // SAFETY: The lock is held, the socket is live.
+        unsafe { b::pgm_report_error(sk.sock(), -error.to_errno()) };
+    }
+}
+
+/// Appends one buffer to the receive queue.
+fn queue(sk: *mut PgmSock, tsi: Tsi, data: Data<SkBuff>) {
+    let info = RxInfo {
+        tsi,
+        sqn: data.sqn.get(),
+        apdu_left: data.apdu_len.saturating_sub(data.offset),
+        read: 0,
+        last: data.last,
+        syn: data.syn,
+    };
+    let skb = data.payload.into_raw();
+    // SAFETY: The skb is ours; the queue takes it. It was charged when it entered the window.
+    unsafe {
+        SkBuff::rx_info(skb).write(info);
+        b::pgm_queue_receive(sk.cast(), skb);
+    }
+}
+
+/// Sends what the engines want sent. Says until when to wait if devices are behind.
+fn transmit(sk: &mut Locked<'_>) -> Option<Instant> {
+    let this = sk.as_ptr();
+    let mut buf = [0u8; HEADER_MAX];
+    let mut freed = false;
+    let mut stalled = None;
+    for _ in 0..BURST {
+        let now = timer::now();
+        // SAFETY: The lock is held.
+        let (queued, limit) = unsafe {
+            let sock: *mut b::sock = this.cast();
+            (b::pgm_wmem_alloc(sock), (*sock).sk_sndbuf)
+        };
+        if queued > limit {
+            stalled = Some(now.after(DEVICE_RETRY));
+            break;
+        }
+        let state: &mut State = sk;
+        let path = state.path;
+        if let Some(source) = &mut state.source {
+            if let Some(packet) = source.poll_transmit(now, &mut buf) {
+                let payload = packet.payload.map(|payload| payload.as_ptr());
+                send(this, path, &packet, &buf, payload);
+                freed = true;
+                continue;
+            }
+        }
+        match &mut state.receive {
+            Receive::Session(_) if state.ended => break,
+            Receive::Session(session) => match session.poll_transmit(now, &mut buf) {
+                Some(packet) => send(this, path, &packet, &buf, None),
+                None => break,
+            },
+            Receive::Datagram(peers) => match peers.poll_transmit(now, &mut buf) {
+                Some((Addr::V4(group), packet)) => {
+                    let group = u32::from_ne_bytes(group);
+                    send(this, Path { group, ..path }, &packet, &buf, None);
+                }
+                Some((Addr::V6(_), _)) => {}
+                None => break,
+            },
+            Receive::Idle | Receive::Listener(_) => break,
+        }
+    }
+    if freed && writable(sk) {
+        // SAFETY: The lock is held, the socket is live.
+        unsafe { b::pgm_wake_writers(sk.sock()) };
+    }
+    stalled
+}
+
+fn send<P>(
+    sk: *mut PgmSock,
+    path: Path,
+    packet: &Transmit<'_, P>,
+    buf: &[u8],
+    payload: Option<*mut b::sk_buff>,
+) {
+    if let Some(header) = buf.get(..packet.header_len) {
+        // SAFETY: The lock is held; the payload stays in the window meanwhile. A packet that
+        // cannot be sent counts as lost on the way.
+        let _ = unsafe {
+            output::send(
+                sk,
+                path,
+                packet.destination,
+                packet.router_alert,
+                header,
+                payload,
+            )
+        };
+    }
+}
+
+/// Whether a message of ordinary size would be taken now (POLLOUT).
+pub(crate) fn writable(sk: &State) -> bool {
+    match &sk.source {
+        Some(source) => source.room(1, u64::from(sk.mss)),
+        None => true,
+    }
+}
+
+/// Whether the receive memory is used up by messages nobody reads.
+pub(crate) fn congested(sk: &Locked<'_>) -> bool {
+    // SAFETY: The lock is held.
+    unsafe {
+        let sock = sk.sock();
+        b::pgm_rmem_alloc(sock) > (*sock).sk_rcvbuf && !b::pgm_receive_empty(sock)
+    }
+}
+
+/// Tells the engine whether its reader keeps up: while it does not, no repairs are asked for.
+pub(crate) fn note_congestion(sk: &mut Locked<'_>) {
+    let congested = congested(sk);
+    sk.throttled = congested;
+    let now = timer::now();
+    match &mut sk.receive {
+        Receive::Session(session) => session.set_congested(now, congested),
+        Receive::Datagram(peers) => peers.set_congested(now, congested),
+        Receive::Idle | Receive::Listener(_) => {}
+    }
+}

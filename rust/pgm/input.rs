@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One packet into one socket: at once if the lock is free, by way of the backlog otherwise.
+
+use core::ptr::NonNull;
+
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::receiver::Place;
+use pgm_core::Discard;
+use pgm_wire::{Addr, Body, Packet, Sqn};
+
+use crate::net::lock::{BhLock, Locked};
+use crate::net::skb::{HeaderCopy, SkBuff};
+use crate::net::timer;
+use crate::netns;
+use crate::sock::{self, PgmSock, Receive, State};
+use crate::{engine, listener};
+
+/// # Safety
+///
+/// `sk` was found in an RCU read section that still lasts, in a softirq; no socket lock is held.
+pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, skb: SkBuff) {
+    // SAFETY: By the caller.
+    unsafe { deliver_locked(sk, BhLock::new(sk), skb) };
+}
+
+/// As [`deliver`], to a child from inside the lock of its listener.
+///
+/// # Safety
+///
+/// As for [`deliver`], but the listener's lock is held.
+pub(crate) unsafe fn deliver_nested(sk: NonNull<PgmSock>, skb: SkBuff) {
+    // SAFETY: By the caller.
+    unsafe { deliver_locked(sk, BhLock::new_nested(sk), skb) };
+}
+
+/// # Safety
+///
+/// `lock` is that of `sk`.
+unsafe fn deliver_locked(sk: NonNull<PgmSock>, mut lock: BhLock<'_>, skb: SkBuff) {
+    if let Some(mut state) = lock.state() {
+        receive(&mut state, skb);
+        return;
+    }
+    let sock: *mut b::sock = sk.as_ptr().cast();
+    let skb = skb.into_raw();
+    // SAFETY: The spin lock is held; the backlog takes the skb if there is room.
+    unsafe {
+        let limit = ((*sock).sk_rcvbuf as u32).saturating_mul(2);
+        if b::pgm_add_backlog(sock, skb, limit) != 0 {
+            netns::count_discard(b::pgm_sock_net(sock), Discard::ReceiveBuffer);
+            b::pgm_drop(sock, skb);
+        }
+    }
+}
+
+/// `proto.backlog_rcv`: packets that came while a process held the lock.
+///
+/// # Safety
+///
+/// Called by the kernel with the lock held and an skb that is ours now.
+pub(crate) unsafe extern "C" fn backlog(sk: *mut b::sock, skb: *mut b::sk_buff) -> c_int {
+    // SAFETY: By the caller.
+    unsafe {
+        if let (Some(this), Some(skb)) = (sock::pgm(sk), SkBuff::from_raw(skb)) {
+            receive(&mut Locked::assume(this), skb);
+        }
+    }
+    0
+}
+
+/// Feeds the packet to the engine it is for, and lets the engine work.
+pub(crate) fn receive(sk: &mut Locked<'_>, skb: SkBuff) {
+    if let Err(discard) = feed(sk, skb) {
+        // SAFETY: The socket keeps its namespace.
+        unsafe { netns::count_discard(b::pgm_sock_net(sk.sock()), discard) };
+    }
+    engine::turn(sk);
+}
+
+fn feed(sk: &mut Locked<'_>, mut skb: SkBuff) -> Result<(), Discard> {
+    // SAFETY: The socket is live and locked; the skb is ours.
+    if !unsafe { b::pgm_policy_check(sk.sock(), skb.as_ptr()) } {
+        skb.discard();
+        return Err(Discard::Filtered);
+    }
+    let copy = HeaderCopy::new(&mut skb)?;
+    let packet = copy.packet()?;
+    let (_, daddr) = skb.addresses();
+    let now = timer::now();
+    if daddr.to_ne_bytes()[0] & 0xf0 != 0xe0 {
+        return match &mut sk.source {
+            Some(source) => source.handle(now, &packet),
+            None => Err(Discard::NoSocket),
+        };
+    }
+    if let Receive::Listener(_) = sk.receive {
+        return listener::receive(sk, &packet, skb);
+    }
+    receive_downstream(sk, &packet, skb)
+}
+
+/// A packet of a session, or of one of a datagram socket's sources.
+pub(crate) fn receive_downstream(
+    sk: &mut Locked<'_>,
+    packet: &Packet<'_>,
+    skb: SkBuff,
+) -> Result<(), Discard> {
+    if sk.closing || sk.ended {
+        return Err(Discard::SessionEnded);
+    }
+    if let Receive::Idle = sk.receive {
+        start_datagram(sk)?;
+    }
+    let now = timer::now();
+    let from = skb.source();
+    let group = Addr::V4(skb.addresses().1.to_ne_bytes());
+    let payload = match packet.body {
+        Body::Odata(data) | Body::Rdata(data) => admit(sk, packet, data.sqn, skb)?,
+        _ => None,
+    };
+    let state: &mut State = sk;
+    match &mut state.receive {
+        Receive::Session(session) => session.handle(now, from, packet, payload),
+        Receive::Datagram(peers) => peers.handle(now, from, group, packet, payload),
+        Receive::Idle | Receive::Listener(_) => Err(Discard::NoSocket),
+    }
+}
+
+/// A bound socket that joined a group becomes a receiver with its first packet.
+fn start_datagram(sk: &mut Locked<'_>) -> Result<(), Discard> {
+    // SAFETY: The lock is held.
+    let ddp = unsafe { b::pgm_sk_num(sk.sock()) };
+    let config = sk.options.receiver(ddp);
+    let limit = pgm_core::settings::PEERS_MAX.default;
+    let peers = pgm_core::receiver::Peers::new(config, limit, sock::random_u64());
+    let peers = KBox::new(peers, GFP_ATOMIC).map_err(|_| Discard::NoMemory)?;
+    sk.receive = Receive::Datagram(peers);
+    Ok(())
+}
+
+/// Decides whether a data packet's bytes may be kept, and charges them. `None`: no room now.
+fn admit(
+    sk: &mut Locked<'_>,
+    packet: &Packet<'_>,
+    sqn: Sqn,
+    mut skb: SkBuff,
+) -> Result<Option<SkBuff>, Discard> {
+    let place = match &sk.receive {
+        Receive::Session(session) => session.place(sqn),
+        Receive::Datagram(peers) => peers.place(packet.tsi(), sqn),
+        Receive::Idle | Receive::Listener(_) => return Err(Discard::NoSocket),
+    };
+    // SAFETY: The lock is held.
+    let (used, limit, unread) = unsafe {
+        let sock = sk.sock();
+        (
+            b::pgm_rmem_alloc(sock),
+            (*sock).sk_rcvbuf,
+            !b::pgm_receive_empty(sock),
+        )
+    };
+    let room = match place {
+        // The engine names and counts it; nothing is kept.
+        Place::Useless(_) => true,
+        // When the windows hold all the memory, only these can free it.
+        Place::Next | Place::Gap if !unread => used < limit.saturating_mul(2),
+        _ => used < limit,
+    };
+    if !room {
+        engine::note_congestion(sk);
+        return Ok(None);
+    }
+    skb.pull(packet.header_len())?;
+    skb.trim(usize::from(packet.header.tsdu_len))?;
+    skb.scrub();
+    skb.charge_receive(sk.as_ptr());
+    Ok(Some(skb))
+}
+

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The reverse connection: listen(), a session for each source that sends, accept().
+
+use core::ptr::{addr_of_mut, null_mut, NonNull};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::receiver::{Receiver, ReceiverConfig};
+use pgm_core::Discard;
+use pgm_wire::{Addr, Body, Packet};
+
+use crate::net::lock::{Locked, UserLock};
+use crate::net::membership::Arrival;
+use crate::net::output::Path;
+use crate::net::rcu::ReadGuard;
+use crate::net::skb::SkBuff;
+use crate::net::timer;
+use crate::netns;
+use crate::sock::{random_u64, Key, PgmSock, Receive, State};
+use crate::{demux, input};
+
+/// What a listening socket has.
+pub(crate) struct Listener {
+    /// Names the listener in its sessions' keys; never used twice.
+    id: u64,
+    /// Sessions that wait for accept(), oldest first.
+    queue: KVec<Child>,
+    /// Sources that announced themselves by an SPM and sent no data yet, oldest first. A session
+    /// that knows where its source begins can ask for data it lost at the very start.
+    announced: KVec<Child>,
+}
+
+/// Announced sources a listener keeps; a new one takes the place of the oldest.
+const ANNOUNCED_MAX: usize = 64;
+
+/// A session nobody accepted yet; the listener owns its reference.
+struct Child(NonNull<PgmSock>);
+
+// SAFETY: The socket is only touched under its own lock.
+unsafe impl Send for Child {}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// `proto_ops.listen`: joins the group the socket is bound to, and waits for sources.
+///
+/// # Safety
+///
+/// Called by the kernel for a process.
+pub(crate) unsafe extern "C" fn listen(sock: *mut b::socket, backlog: c_int) -> c_int {
+    // SAFETY: By the caller.
+    unsafe {
+        let result = (|| {
+            let sk = (*sock).sk;
+            let group = {
+                let mut sk = UserLock::new(sk).ok_or(EINVAL)?;
+                check(&mut sk)?;
+                b::pgm_sk_rcv_saddr(sk.sock())
+            };
+            if group.to_ne_bytes()[0] & 0xf0 == 0xe0 {
+                join(sk, group)?;
+            }
+            let mut sk = UserLock::new(sk).ok_or(EINVAL)?;
+            check(&mut sk)?;
+            (*sk.sock()).sk_max_ack_backlog = backlog.max(1) as u32;
+            if let Receive::Listener(_) = sk.receive {
+                return Ok(());
+            }
+            let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+            sk.receive = Receive::Listener(Listener {
+                id,
+                queue: KVec::new(),
+                announced: KVec::new(),
+            });
+            addr_of_mut!((*sk.as_ptr()).key.listener).write_volatile(id);
+            b::pgm_sk_set_state(sk.sock(), b::TCP_LISTEN as c_int);
+            Ok(())
+        })();
+        result.map_or_else(|error: Error| error.to_errno(), |()| 0)
+    }
+}
+
+/// A bound socket that is nothing else yet, or a listener whose backlog changes.
+fn check(sk: &mut Locked<'_>) -> Result {
+    // SAFETY: The lock is held.
+    if unsafe { b::pgm_sk_num(sk.sock()) } == 0 {
+        return Err(EINVAL);
+    }
+    match sk.receive {
+        _ if sk.source.is_some() => Err(EISCONN),
+        Receive::Session(_) => Err(EISCONN),
+        Receive::Datagram(_) => Err(EINVAL),
+        Receive::Idle | Receive::Listener(_) => Ok(()),
+    }
+}
+
+/// Joins the group on the interface that the socket chose, or that the route names.
+///
+/// # Safety
+///
+/// `sk` is a live socket that the caller does not hold locked.
+unsafe fn join(sk: *mut b::sock, group: u32) -> Result {
+    let inet: *mut b::inet_sock = sk.cast();
+    // SAFETY: By the caller.
+    let error = unsafe {
+        let bound = b::pgm_sk_bound_dev(sk);
+        let oif = if bound != 0 { bound } else { (*inet).mc_index };
+        b::pgm_join(sk, group, oif)
+    };
+    match kernel::error::to_result(error) {
+        // The application joined before it listens.
+        Err(error) if error == EADDRINUSE => Ok(()),
+        result => result,
+    }
+}
+
+/// A packet of a source that has no accepted session here: its first SPM makes a session, its first
+/// ODATA offers it to accept().
+pub(crate) fn receive(
+    sk: &mut Locked<'_>,
+    packet: &Packet<'_>,
+    skb: SkBuff,
+) -> Result<(), Discard> {
+    let Receive::Listener(listener) = &sk.receive else {
+        return Err(Discard::NoSocket);
+    };
+    let id = listener.id;
+    let (source, group) = skb.addresses();
+    let arrival = Arrival {
+        group,
+        source,
+        iif: skb.iif(),
+        sdif: skb.sdif(),
+    };
+    let key = Key {
+        tsi: packet.tsi(),
+        ddp: packet.data_port(),
+        group,
+        iif: arrival.iif,
+        listener: id,
+    };
+    let guard = ReadGuard::new();
+    // SAFETY: The socket keeps its namespace, which keeps the tables.
+    let known = unsafe {
+        let tables = netns::of(b::pgm_sock_net(sk.sock()));
+        demux::find_session(&guard, tables, id, key.tsi, arrival)
+    };
+    // RFC 3208 §6.1: reception starts with data.
+    let child = match (known, &packet.body) {
+        (Some(child), Body::Odata(_)) => {
+            offer(sk, child)?;
+            child
+        }
+        (Some(child), _) => child,
+        (None, Body::Spm(_)) => announce(sk, key, skb.source())?,
+        (None, Body::Odata(_)) => {
+            let child = announce(sk, key, skb.source())?;
+            offer(sk, child)?;
+            child
+        }
+        (None, _) => return Err(Discard::NoSocket),
+    };
+    // SAFETY: Inside the read section; a child is locked inside its listener.
+    unsafe { input::deliver_nested(child, skb) };
+    Ok(())
+}
+
+/// Makes a session for a source that is new here.
+fn announce(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSock>, Discard> {
+    if sk.closing {
+        return Err(Discard::NoSocket);
+    }
+    // SAFETY: The lock is held.
+    let child = unsafe { create(sk, key, source)? };
+    let Receive::Listener(listener) = &mut sk.receive else {
+        return Err(Discard::NoSocket);
+    };
+    if listener.announced.len() >= ANNOUNCED_MAX {
+        if let Ok(Child(oldest)) = listener.announced.remove(0) {
+            // SAFETY: The list owned the reference.
+            unsafe { destroy(oldest) };
+        }
+    }
+    // SAFETY: The child is ours until the list takes it; its key is complete.
+    unsafe {
+        if listener.announced.push(Child(child), GFP_ATOMIC).is_err() {
+            destroy(child);
+            return Err(Discard::NoMemory);
+        }
+        demux::add_session(child.as_ptr());
+    }
+    Ok(child)
+}
+
+/// Data came: the session waits for accept(), if there is room.
+fn offer(sk: &mut Locked<'_>, child: NonNull<PgmSock>) -> Result<(), Discard> {
+    let sock = sk.sock();
+    let Receive::Listener(listener) = &mut sk.receive else {
+        return Err(Discard::NoSocket);
+    };
+    let Some(place) = listener.announced.iter().position(|c| c.0 == child) else {
+        // It waits already.
+        return Ok(());
+    };
+    // SAFETY: The lock is held.
+    unsafe {
+        if b::pgm_acceptq_is_full(sock) {
+            return Err(Discard::SessionLimit);
+        }
+        if listener.queue.reserve(1, GFP_ATOMIC).is_err() {
+            return Err(Discard::NoMemory);
+        }
+        if let Ok(child) = listener.announced.remove(place) {
+            // There is room for it.
+            let _ = listener.queue.push_within_capacity(child);
+        }
+        demux::open_session(child.as_ptr());
+        b::pgm_acceptq_added(sock);
+        b::pgm_data_ready(sock);
+    }
+    Ok(())
+}
+
+/// A new session socket. Nothing is copied from the listener but settings: least of all its
+/// memberships.
+///
+/// # Safety
+///
+/// `sk` is a locked listener.
+unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSock>, Discard> {
+    let listener = sk.sock();
+    // SAFETY: The listener is locked; the child is ours alone until it is hashed.
+    unsafe {
+        let net = b::pgm_sock_net(listener);
+        let child = b::sk_alloc(
+            net,
+            b::PF_INET as c_int,
+            b::GFP_ATOMIC_,
+            addr_of_mut!(crate::ops::PROT),
+            0,
+        );
+        let child = NonNull::new(child).ok_or(Discard::NoMemory)?;
+        b::pgm_init_child(child.as_ptr(), listener);
+        if crate::sock::init(child.as_ptr()) != 0 {
+            b::pgm_sock_orphan(child.as_ptr());
+            b::pgm_sock_put(child.as_ptr());
+            return Err(Discard::NoMemory);
+        }
+        let child = child.cast::<PgmSock>();
+        let sock: *mut b::sock = child.as_ptr().cast();
+        (*sock).sk_rcvbuf = (*listener).sk_rcvbuf;
+        b::pgm_sk_set_num(sock, key.ddp);
+        b::pgm_sk_set_rcv_saddr(sock, key.group);
+        b::pgm_sk_set_dport(sock, key.tsi.sport.to_be());
+        if let Addr::V4(addr) = source {
+            b::pgm_sk_set_daddr(sock, u32::from_ne_bytes(addr));
+        }
+        let inet: *mut b::inet_sock = sock.cast();
+        (*inet).inet_sport = key.ddp.to_be();
+        b::pgm_sk_set_state(sock, b::TCP_ESTABLISHED as c_int);
+        addr_of_mut!((*child.as_ptr()).key).write(key);
+
+        let config = ReceiverConfig {
+            group: Addr::V4(key.group.to_ne_bytes()),
+            ..sk.options.receiver(key.ddp)
+        };
+        let session = Receiver::new(config, key.tsi, source, timer::now(), random_u64());
+        let Ok(session) = KBox::new(session, GFP_ATOMIC) else {
+            destroy(child);
+            return Err(Discard::NoMemory);
+        };
+        let state: &mut State = &mut *(*child.as_ptr()).state;
+        state.options = sk.options;
+        state.path = Path {
+            group: key.group,
+            source: 0,
+            oif: key.iif,
+        };
+        state.receive = Receive::Session(session);
+        Ok(child)
+    }
+}
+
+/// Ends a session that nobody accepted.
+///
+/// # Safety
+///
+/// The caller owns the listener's reference to `child` and gives it up.
+unsafe fn destroy(child: NonNull<PgmSock>) {
+    // SAFETY: By the caller; the child's own lock keeps packets out.
+    unsafe {
+        let sock: *mut b::sock = child.as_ptr().cast();
+        let mut lock = crate::net::lock::BhLock::new_nested(child);
+        if let Some(mut state) = lock.state() {
+            crate::close::release(&mut state);
+        }
+        drop(lock);
+        b::pgm_sock_orphan(sock);
+        b::pgm_sock_put(sock);
+    }
+}
+
+/// close() of a listener: the sessions that wait go with it.
+pub(crate) fn drain(sk: &mut Locked<'_>) {
+    let Receive::Listener(listener) = &mut sk.receive else {
+        return;
+    };
+    let queue = core::mem::take(&mut listener.queue);
+    let announced = core::mem::take(&mut listener.announced);
+    let sock = sk.sock();
+    for Child(child) in queue {
+        // SAFETY: The queue owned the reference.
+        unsafe {
+            b::pgm_acceptq_removed(sock);
+            destroy(child);
+        }
+    }
+    for Child(child) in announced {
+        // SAFETY: As above.
+        unsafe { destroy(child) };
+    }
+}
+
+/// Whether accept() would return at once.
+pub(crate) fn has_sessions(sk: &State) -> bool {
+    matches!(&sk.receive, Receive::Listener(listener) if !listener.queue.is_empty())
+}
+
+/// `proto.accept`: the oldest session that waits.
+///
+/// # Safety
+///
+/// Called by the kernel for a process.
+pub(crate) unsafe extern "C" fn accept(
+    sk: *mut b::sock,
+    arg: *mut b::proto_accept_arg,
+) -> *mut b::sock {
+    // SAFETY: By the caller.
+    unsafe {
+        let noblock = (*arg).flags as u32 & b::O_NONBLOCK != 0;
+        match next_session(sk, noblock) {
+            Ok(child) => {
+                let child: *mut b::sock = child.as_ptr().cast();
+                // Of its own, so that the session outlives its listener. Should the interface be
+                // gone, what arrived can still be read.
+                let key = (*child.cast::<PgmSock>()).key;
+                let _ = b::pgm_join(child, key.group, key.iif);
+                (*arg).err = 0;
+                child
+            }
+            Err(error) => {
+                (*arg).err = error.to_errno();
+                null_mut()
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`accept`].
+unsafe fn next_session(sk: *mut b::sock, noblock: bool) -> Result<NonNull<PgmSock>> {
+    // SAFETY: By the caller.
+    let mut sk = unsafe { UserLock::new(sk).ok_or(EINVAL)? };
+    // SAFETY: The lock is held.
+    let mut timeo = unsafe { b::pgm_rcvtimeo(sk.sock(), noblock) };
+    loop {
+        let Receive::Listener(listener) = &mut sk.receive else {
+            return Err(EINVAL);
+        };
+        if let Ok(Child(child)) = listener.queue.remove(0) {
+            // SAFETY: The lock is held.
+            unsafe { b::pgm_acceptq_removed(sk.sock()) };
+            return Ok(child);
+        }
+        if timeo == 0 {
+            return Err(EAGAIN);
+        }
+        // SAFETY: Always safe to call.
+        if unsafe { b::pgm_signal_pending() } {
+            // SAFETY: As above.
+            return Err(Error::from_errno(unsafe { b::pgm_intr_errno(timeo) }));
+        }
+        sk.wait(&mut timeo);
+    }
+}

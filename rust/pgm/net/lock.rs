@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The socket lock, the only lock of a socket. Holding it is the only way to its [`State`].
+
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+use pgm_bindings as b;
+
+use crate::sock::{PgmSock, State};
+
+/// Proof that the socket lock is held: by a process (`lock_sock`) or, with bottom halves off and no
+/// process inside, by its spin lock.
+pub(crate) struct Locked<'a> {
+    sk: NonNull<PgmSock>,
+    _held: PhantomData<&'a mut State>,
+}
+
+impl Locked<'_> {
+    /// # Safety
+    ///
+    /// The lock of `sk` is held for as long as the result lives, and there is only one such proof.
+    pub(crate) unsafe fn assume(sk: NonNull<PgmSock>) -> Self {
+        Self {
+            sk,
+            _held: PhantomData,
+        }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut PgmSock {
+        self.sk.as_ptr()
+    }
+
+    pub(crate) fn sock(&self) -> *mut b::sock {
+        self.sk.as_ptr().cast()
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        // SAFETY: The lock is held, and the state lives as long as the socket.
+        unsafe { &*(*self.sk.as_ptr()).state }
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        // SAFETY: The lock is held, and this is its only proof.
+        unsafe { &mut *(*self.sk.as_ptr()).state }
+    }
+}
+
+/// The lock as a process takes it: it may sleep inside, softirqs queue to the backlog.
+pub(crate) struct UserLock<'a>(Locked<'a>);
+
+impl UserLock<'_> {
+    /// # Safety
+    ///
+    /// `sk` is a PGM socket that the calling process has a reference to; it holds no lock.
+    pub(crate) unsafe fn new(sk: *mut b::sock) -> Option<Self> {
+        let sk = NonNull::new(sk.cast::<PgmSock>())?;
+        // SAFETY: By the caller.
+        unsafe {
+            b::pgm_lock_sock(sk.as_ptr().cast());
+            Some(Self(Locked::assume(sk)))
+        }
+    }
+
+    /// Sleeps until the socket's state may have changed, a signal came or `timeo` jiffies passed.
+    /// The lock is released meanwhile.
+    pub(crate) fn wait(&mut self, timeo: &mut kernel::ffi::c_long) {
+        // SAFETY: We hold the lock as a process. Nothing borrowed from the state lives across.
+        unsafe { b::pgm_wait(self.0.sock(), timeo) };
+    }
+}
+
+impl<'a> Deref for UserLock<'a> {
+    type Target = Locked<'a>;
+
+    fn deref(&self) -> &Locked<'a> {
+        &self.0
+    }
+}
+
+impl<'a> DerefMut for UserLock<'a> {
+    fn deref_mut(&mut self) -> &mut Locked<'a> {
+        &mut self.0
+    }
+}
+
+impl Drop for UserLock<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Taken in `new`.
+        unsafe { b::release_sock(self.0.sock()) };
+    }
+}
+
+/// The lock as a softirq takes it.
+pub(crate) struct BhLock<'a> {
+    sk: NonNull<PgmSock>,
+    _held: PhantomData<&'a mut State>,
+}
+
+impl BhLock<'_> {
+    /// # Safety
+    ///
+    /// `sk` is kept alive by a reference or an RCU read section, and is not locked by this CPU.
+    pub(crate) unsafe fn new(sk: NonNull<PgmSock>) -> Self {
+        // SAFETY: By the caller.
+        unsafe { b::pgm_bh_lock_sock(sk.as_ptr().cast()) };
+        Self {
+            sk,
+            _held: PhantomData,
+        }
+    }
+
+    /// As [`BhLock::new`], inside the lock of a listener.
+    ///
+    /// # Safety
+    ///
+    /// As for `new`; `sk` is a child of the locked listener.
+    pub(crate) unsafe fn new_nested(sk: NonNull<PgmSock>) -> Self {
+        // SAFETY: By the caller.
+        unsafe { b::pgm_bh_lock_sock_nested(sk.as_ptr().cast()) };
+        Self {
+            sk,
+            _held: PhantomData,
+        }
+    }
+
+    /// The state, unless a process is inside.
+    pub(crate) fn state(&mut self) -> Option<Locked<'_>> {
+        // SAFETY: The spin lock is held; without an owner it is the whole lock.
+        unsafe {
+            if b::pgm_sock_owned(self.sk.as_ptr().cast()) {
+                return None;
+            }
+            Some(Locked::assume(self.sk))
+        }
+    }
+}
+
+impl Drop for BhLock<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Taken in `new`.
+        unsafe { b::pgm_bh_unlock_sock(self.sk.as_ptr().cast()) };
+    }
+}

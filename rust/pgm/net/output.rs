@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! PGM packets onto IPv4.
+
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::Destination;
+use pgm_wire::Addr;
+
+use crate::sock::PgmSock;
+
+/// Room in front of the PGM header: link layer, IPv4 header and Router Alert.
+const HEADROOM: u32 = 160;
+/// IP option Router Alert, value 0 (RFC 2113).
+const ROUTER_ALERT: [u8; 4] = [0x94, 0x04, 0, 0];
+
+/// Where the packets of a session leave.
+#[derive(Clone, Copy)]
+pub(crate) struct Path {
+    /// Group, network byte order.
+    pub(crate) group: u32,
+    /// Source address of multicast packets, network byte order; 0 lets the route choose.
+    pub(crate) source: u32,
+    /// Interface of multicast packets; 0 lets the route choose.
+    pub(crate) oif: i32,
+}
+
+/// A route, given back when dropped.
+pub(crate) struct Route(*mut b::rtable);
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        // SAFETY: The reference is ours.
+        unsafe { b::pgm_rt_put(self.0) };
+    }
+}
+
+/// A route and the source address it chose.
+pub(crate) struct Way {
+    route: Route,
+    pub(crate) source: u32,
+}
+
+impl Way {
+    /// # Safety
+    ///
+    /// `sk` is locked.
+    pub(crate) unsafe fn find(
+        sk: *mut b::sock,
+        oif: i32,
+        daddr: u32,
+        saddr: u32,
+    ) -> Result<Self> {
+        // SAFETY: An all-zero flow is valid; the helper fills it.
+        let mut flow: b::flowi4 = unsafe { core::mem::zeroed() };
+        // SAFETY: The socket is valid; on success we own one reference to the route.
+        unsafe {
+            b::pgm_flow4(&mut flow, sk, oif, daddr, saddr);
+            let route = b::ip_route_output_flow(b::pgm_sock_net(sk), &mut flow, sk);
+            if b::pgm_is_err(route.cast()) {
+                return Err(Error::from_errno(b::pgm_ptr_err(route.cast()) as i32));
+            }
+            Ok(Self {
+                route: Route(route),
+                source: flow.saddr,
+            })
+        }
+    }
+
+    pub(crate) fn mtu(&self) -> u32 {
+        // SAFETY: The route is valid.
+        unsafe { b::pgm_dst_mtu(self.route.0) }
+    }
+
+    /// An address of the outgoing interface, for routes that name none (loopback).
+    pub(crate) fn device_address(&self) -> u32 {
+        // SAFETY: The route holds its device.
+        unsafe { b::inet_select_addr(b::pgm_rt_dev(self.route.0).cast(), 0, b::rt_scope_t_RT_SCOPE_HOST as c_int) }
+    }
+}
+
+/// Sends one packet: `header`, then the pages of `payload`. A packet that cannot be sent is lost
+/// like any other; repairs do the rest.
+///
+/// # Safety
+///
+/// `sk` is locked, and `payload`, if any, is a valid skb without linear data.
+pub(crate) unsafe fn send(
+    sk: *mut PgmSock,
+    path: Path,
+    destination: Destination,
+    router_alert: bool,
+    header: &[u8],
+    payload: Option<*mut b::sk_buff>,
+) -> Result {
+    let sk: *mut b::sock = sk.cast();
+    let (daddr, saddr, oif) = match destination {
+        Destination::Group | Destination::GroupLocal => (path.group, path.source, path.oif),
+        Destination::Unicast(Addr::V4(addr)) => {
+            // SAFETY: The socket is valid.
+            (u32::from_ne_bytes(addr), 0, unsafe { b::pgm_sk_bound_dev(sk) })
+        }
+        Destination::Unicast(Addr::V6(_)) => return Err(EAFNOSUPPORT),
+    };
+    // SAFETY: The socket is locked by the caller.
+    let way = unsafe { Way::find(sk, oif, daddr, saddr)? };
+    let inet: *mut b::inet_sock = sk.cast();
+    // SAFETY: The socket is valid and locked.
+    let ttl = unsafe {
+        match destination {
+            Destination::Group => (*inet).mc_ttl,
+            Destination::GroupLocal => 1,
+            Destination::Unicast(_) => b::pgm_unicast_ttl(sk, way.route.0),
+        }
+    };
+    let options: &[u8] = if router_alert { &ROUTER_ALERT } else { &[] };
+    let ip_len = 20 + options.len();
+    let len = u32::try_from(header.len())?;
+
+    // SAFETY: The skb is new and ours until ip_local_out() takes it; every pointer below is to
+    // room that skb_push() and skb_put() just made.
+    unsafe {
+        let skb = b::pgm_alloc_skb(HEADROOM + len, b::GFP_ATOMIC_);
+        if skb.is_null() {
+            return Err(ENOBUFS);
+        }
+        b::pgm_skb_reserve(skb, HEADROOM as i32);
+        let to = b::skb_put(skb, len).cast::<u8>();
+        core::ptr::copy_nonoverlapping(header.as_ptr(), to, header.len());
+        if let Some(payload) = payload {
+            b::pgm_share_frags(skb, payload);
+        }
+        b::pgm_reset_transport(skb);
+        let ip = b::skb_push(skb, ip_len as u32).cast::<b::iphdr>();
+        b::pgm_reset_network(skb);
+        let first = (4u8 << 4) | (ip_len / 4) as u8;
+        ip.cast::<u8>().write(first);
+        (*ip).tos = (*inet).tos;
+        (*ip).frag_off = if b::pgm_dont_fragment(sk, way.route.0) != 0 {
+            (b::IP_DF as u16).to_be()
+        } else {
+            0
+        };
+        (*ip).ttl = ttl;
+        (*ip).protocol = b::IPPROTO_PGM as u8;
+        (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr = way.source;
+        (*ip).__bindgen_anon_1.__bindgen_anon_1.daddr = daddr;
+        core::ptr::copy_nonoverlapping(
+            options.as_ptr(),
+            ip.cast::<u8>().add(20),
+            options.len(),
+        );
+        b::skb_set_owner_w(skb, sk);
+        b::pgm_clear_ipcb(skb);
+        b::pgm_set_tx_meta(skb, sk);
+        let net = b::pgm_sock_net(sk);
+        b::pgm_skb_set_rt(skb, way.route.0);
+        core::mem::forget(way);
+        b::pgm_select_ident(net, skb, sk);
+        // A negative answer means lost on this host, like NET_XMIT_DROP on the way.
+        let _ = b::ip_local_out(net, sk, skb);
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Socket buffers: the payload handles of the engine.
+
+use core::mem::{forget, size_of};
+use core::ptr::{addr_of_mut, NonNull};
+
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::Discard;
+use pgm_wire::{checksum::Sum, Addr, Extent, Packet, Tsi};
+
+use crate::sock::PgmSock;
+
+/// An owned socket buffer.
+pub(crate) struct SkBuff(NonNull<b::sk_buff>);
+
+// SAFETY: An skb that has one owner may be used and freed on any CPU.
+unsafe impl Send for SkBuff {}
+
+impl Drop for SkBuff {
+    fn drop(&mut self) {
+        // SAFETY: We own the skb.
+        unsafe { b::consume_skb(self.0.as_ptr()) };
+    }
+}
+
+/// What recvmsg() must know of a buffer in the receive queue. It lies behind the part of the
+/// control block that IP keeps using for its control messages.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct RxInfo {
+    pub(crate) tsi: Tsi,
+    pub(crate) sqn: u32,
+    /// Bytes of the APDU from this buffer's first byte on.
+    pub(crate) apdu_left: u32,
+    /// Bytes of this buffer that were read already.
+    pub(crate) read: u32,
+    /// The last buffer of its APDU.
+    pub(crate) last: bool,
+    /// The first message of its session.
+    pub(crate) syn: bool,
+}
+
+const IP_CB: usize = size_of::<b::inet_skb_parm>();
+const _: () = assert!(IP_CB % 4 == 0 && IP_CB + size_of::<RxInfo>() <= 48);
+
+impl SkBuff {
+    /// # Safety
+    ///
+    /// The caller owns `skb` and gives it away.
+    pub(crate) unsafe fn from_raw(skb: *mut b::sk_buff) -> Option<Self> {
+        NonNull::new(skb).map(Self)
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut b::sk_buff {
+        self.0.as_ptr()
+    }
+
+    pub(crate) fn into_raw(self) -> *mut b::sk_buff {
+        let skb = self.0.as_ptr();
+        forget(self);
+        skb
+    }
+
+    /// Frees the buffer as one that was dropped, not used.
+    pub(crate) fn discard(self) {
+        // SAFETY: We own the skb and give it away.
+        unsafe { b::pgm_drop(core::ptr::null_mut(), self.into_raw()) };
+    }
+
+    /// Another reference to the same bytes, with a head of its own.
+    pub(crate) fn share(&self) -> Option<Self> {
+        // SAFETY: We own the skb; the clone, if any, is ours.
+        unsafe { Self::from_raw(b::skb_clone(self.as_ptr(), b::GFP_ATOMIC_)) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: We own the skb.
+        unsafe { (*self.as_ptr()).len as usize }
+    }
+
+    pub(crate) fn truesize(&self) -> i32 {
+        // SAFETY: We own the skb.
+        unsafe { (*self.as_ptr()).truesize as i32 }
+    }
+
+    /// The first `len` bytes, made contiguous.
+    fn head(&mut self, len: usize) -> Option<&[u8]> {
+        // SAFETY: We own the skb; after a successful pull `len` bytes at `data` are readable.
+        unsafe {
+            if !b::pgm_may_pull(self.as_ptr(), u32::try_from(len).ok()?) {
+                return None;
+            }
+            Some(core::slice::from_raw_parts(
+                (*self.as_ptr()).data.cast_const(),
+                len,
+            ))
+        }
+    }
+
+    /// The bytes of header, body and options, made contiguous.
+    pub(crate) fn pgm_header(&mut self) -> Result<&[u8], Discard> {
+        let total = self.len();
+        let mut need = 16.min(total);
+        // Each round learns of a longer part: body, then options.
+        for _ in 0..4 {
+            let prefix = self.head(need).ok_or(Discard::Truncated)?;
+            match pgm_wire::extent(prefix, total)? {
+                Extent::Whole(len) => return self.head(len).ok_or(Discard::Truncated),
+                Extent::More(len) => need = len,
+            }
+        }
+        Err(Discard::Truncated)
+    }
+
+    /// Whether the checksum over the whole packet is wrong (RFC 3208 §8: no pseudo-header).
+    pub(crate) fn checksum_is_bad(&self) -> bool {
+        // SAFETY: We own the skb, whose data begin at the PGM header.
+        unsafe { b::pgm_checksum_bad(self.as_ptr()) }
+    }
+
+    /// Drops the first `len` bytes, which [`SkBuff::pgm_header`] made contiguous.
+    pub(crate) fn pull(&mut self, len: usize) -> Result<(), Discard> {
+        let len = u32::try_from(len).map_err(|_| Discard::Truncated)?;
+        // SAFETY: We own the skb; skb_pull checks the length.
+        if unsafe { b::skb_pull(self.as_ptr(), len) }.is_null() {
+            return Err(Discard::Truncated);
+        }
+        Ok(())
+    }
+
+    /// Cuts the buffer to `len` bytes.
+    pub(crate) fn trim(&mut self, len: usize) -> Result<(), Discard> {
+        let len = u32::try_from(len).map_err(|_| Discard::Truncated)?;
+        // SAFETY: We own the skb.
+        match unsafe { b::pgm_trim(self.as_ptr(), len) } {
+            0 => Ok(()),
+            _ => Err(Discard::NoMemory),
+        }
+    }
+
+    /// Source and destination of the IPv4 header, network byte order.
+    pub(crate) fn addresses(&self) -> (u32, u32) {
+        // SAFETY: A received skb keeps its network header.
+        unsafe {
+            let ip = b::pgm_ip_hdr(self.as_ptr());
+            let addrs = (*ip).__bindgen_anon_1.__bindgen_anon_1;
+            (addrs.saddr, addrs.daddr)
+        }
+    }
+
+    /// The IPv4 source.
+    pub(crate) fn source(&self) -> Addr {
+        Addr::V4(self.addresses().0.to_ne_bytes())
+    }
+
+    pub(crate) fn iif(&self) -> i32 {
+        // SAFETY: We own the skb, whose control block is IP's.
+        unsafe { b::pgm_iif(self.as_ptr()) }
+    }
+
+    pub(crate) fn sdif(&self) -> i32 {
+        // SAFETY: As for `iif`.
+        unsafe { b::pgm_sdif(self.as_ptr()) }
+    }
+
+    /// Forgets route and connection tracking: the buffer may wait for long.
+    pub(crate) fn scrub(&mut self) {
+        // SAFETY: We own the skb.
+        unsafe { b::pgm_scrub(self.as_ptr()) };
+    }
+
+    /// Charges the buffer to the receive memory of `sk`.
+    pub(crate) fn charge_receive(&mut self, sk: *mut PgmSock) {
+        // SAFETY: We own the skb, and it is freed before the socket: the windows and the queue
+        // belong to the socket.
+        unsafe { b::pgm_set_owner_r(self.as_ptr(), sk.cast()) };
+    }
+
+    /// Where [`RxInfo`] is kept.
+    pub(crate) fn rx_info(skb: *mut b::sk_buff) -> *mut RxInfo {
+        // SAFETY: The address is computed inside the control block (see the assertion above).
+        unsafe { addr_of_mut!((*skb).cb).cast::<u8>().add(IP_CB).cast() }
+    }
+}
+
+/// One TSDU waiting in the transmit window: pages that repairs share, charged to the socket.
+pub(crate) struct TxPayload {
+    skb: SkBuff,
+    sk: *mut PgmSock,
+}
+
+// SAFETY: As for `SkBuff`; the socket outlives its window.
+unsafe impl Send for TxPayload {}
+
+impl TxPayload {
+    /// Copies the next `len` bytes of the message, and sums them on the way.
+    ///
+    /// # Safety
+    ///
+    /// The socket lock is held by a process, `msg` is that of its sendmsg().
+    pub(crate) unsafe fn read(
+        sk: *mut PgmSock,
+        msg: *mut b::msghdr,
+        len: u32,
+    ) -> Result<(Self, Sum)> {
+        let mut sum = 0u32;
+        // SAFETY: The skb is new and ours; the copy checks the user's memory.
+        let skb = unsafe {
+            let skb = SkBuff::from_raw(b::pgm_alloc_skb(0, b::GFP_KERNEL_)).ok_or(ENOBUFS)?;
+            kernel::error::to_result(b::pgm_fill_from_iter(
+                sk.cast(),
+                skb.as_ptr(),
+                addr_of_mut!((*msg).msg_iter),
+                len,
+                &mut sum,
+            ))?;
+            b::pgm_wmem_queued_add(sk.cast(), skb.truesize());
+            skb
+        };
+        Ok((Self { skb, sk }, Sum::from_wsum(sum)))
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut b::sk_buff {
+        self.skb.as_ptr()
+    }
+}
+
+impl Drop for TxPayload {
+    fn drop(&mut self) {
+        // SAFETY: The payload was charged when it was made; the window is only touched under the
+        // socket lock or when the socket is destroyed.
+        unsafe { b::pgm_wmem_queued_add(self.sk.cast(), -self.skb.truesize()) };
+    }
+}
+
+/// Parses a packet from a copy of its header, so that the buffer itself can be given away.
+pub(crate) struct HeaderCopy {
+    bytes: [u8; Self::MAX],
+    len: usize,
+    total: usize,
+}
+
+impl HeaderCopy {
+    /// Longer option areas than any packet of the RFC needs are refused.
+    const MAX: usize = 512;
+
+    pub(crate) fn new(skb: &mut SkBuff) -> Result<Self, Discard> {
+        let total = skb.len();
+        let header = skb.pgm_header()?;
+        let mut bytes = [0; Self::MAX];
+        let len = header.len();
+        if len > Self::MAX {
+            return Err(Discard::Options);
+        }
+        for (to, from) in bytes.iter_mut().zip(header) {
+            *to = *from;
+        }
+        Ok(Self { bytes, len, total })
+    }
+
+    pub(crate) fn packet(&self) -> Result<Packet<'_>, Discard> {
+        let header = self.bytes.get(..self.len).ok_or(Discard::Truncated)?;
+        Ok(Packet::parse_header(header, self.total)?)
+    }
+}

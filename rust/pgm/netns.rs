@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What each network namespace has of its own: the tables of the demultiplexer and the counters.
+
+use core::ptr::{addr_of, addr_of_mut};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use kernel::ffi::{c_int, c_uint, c_void};
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::Discard;
+
+/// Buckets of each table; a power of two.
+pub(crate) const BUCKETS: usize = 256;
+
+/// One namespace's PGM. The kernel allocates it zeroed and frees it with the namespace.
+#[repr(C)]
+pub(crate) struct PgmNet {
+    /// Serialises writers of the tables; readers use RCU.
+    pub(crate) lock: b::spinlock_t,
+    /// Listeners and datagram sockets, by data-destination port.
+    pub(crate) ports: [b::hlist_head; BUCKETS],
+    /// Sessions, by TSI.
+    pub(crate) sessions: [b::hlist_head; BUCKETS],
+    /// Sources, by TSI.
+    pub(crate) sources: [b::hlist_head; BUCKETS],
+    /// Keys the hash over TSIs, which come from the network.
+    pub(crate) key: b::siphash_key_t,
+    /// Packets received, whatever became of them.
+    pub(crate) received: AtomicU64,
+    /// Packets discarded, by reason.
+    pub(crate) discards: [AtomicU64; Discard::ALL.len()],
+}
+
+/// The id that register_pernet_subsys() chose.
+static mut PGM_NET_ID: c_uint = 0;
+
+/// For register_pernet_subsys(), which also writes to it.
+pub(crate) static mut OPERATIONS: b::pernet_operations = b::pernet_operations {
+    init: Some(init),
+    exit: Some(exit),
+    id: addr_of_mut!(PGM_NET_ID),
+    size: core::mem::size_of::<PgmNet>(),
+    ..pin_init::zeroed()
+};
+
+/// The PGM state of `net`.
+///
+/// # Safety
+///
+/// `net` is a live namespace, and our operations are registered.
+pub(crate) unsafe fn of(net: *const b::net) -> *mut PgmNet {
+    // SAFETY: The id is written once, before anything can call this.
+    unsafe { b::pgm_net_generic(net, addr_of!(PGM_NET_ID).read()).cast() }
+}
+
+/// Counts a discarded packet.
+///
+/// # Safety
+///
+/// As for [`of`].
+pub(crate) unsafe fn count_discard(net: *const b::net, discard: Discard) {
+    // SAFETY: The counters are atomic and live as long as the namespace.
+    let discards = unsafe { &(*of(net)).discards };
+    if let Some(counter) = discards.get(discard as usize) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// # Safety
+///
+/// Called by the kernel for each new namespace.
+unsafe extern "C" fn init(net: *mut b::net) -> c_int {
+    // SAFETY: The memory is ours, zeroed and not yet visible to packets or sockets.
+    unsafe {
+        let this = of(net);
+        b::pgm_spin_lock_init(addr_of_mut!((*this).lock));
+        b::get_random_bytes(
+            addr_of_mut!((*this).key).cast(),
+            core::mem::size_of::<b::siphash_key_t>(),
+        );
+        let dir = b::pgm_proc_mkdir(net, c"pgm".as_char_ptr());
+        let file = b::proc_create_net_single(
+            c"snmp".as_char_ptr(),
+            0o444,
+            dir,
+            Some(show),
+            core::ptr::null_mut(),
+        );
+        if dir.is_null() || file.is_null() {
+            exit(net);
+            return ENOMEM.to_errno();
+        }
+    }
+    0
+}
+
+/// # Safety
+///
+/// Called by the kernel when the namespace dies; no socket is left in it.
+unsafe extern "C" fn exit(net: *mut b::net) {
+    // SAFETY: Removing what is not there does nothing.
+    unsafe { b::pgm_remove_proc(net, c"pgm".as_char_ptr()) };
+}
+
+/// /proc/net/pgm/snmp: a line of names and a line of values, the format nstat(8) reads.
+///
+/// # Safety
+///
+/// Called by the kernel to show the file of a live namespace.
+unsafe extern "C" fn show(m: *mut b::seq_file, _v: *mut c_void) -> c_int {
+    // SAFETY: The namespace lives as long as its file is read; `m` is valid, and each format
+    // matches its arguments.
+    unsafe {
+        let this = of(b::pgm_seq_net(m));
+        b::seq_printf(m, c"Pgm: InPkts".as_char_ptr());
+        for discard in Discard::ALL {
+            let name = discard.name();
+            b::seq_printf(
+                m,
+                c" InDiscard%.*s".as_char_ptr(),
+                name.len() as c_int,
+                name.as_ptr(),
+            );
+        }
+        let received = (*this).received.load(Ordering::Relaxed);
+        b::seq_printf(m, c"\nPgm: %llu".as_char_ptr(), received);
+        for counter in &(*this).discards {
+            let value = counter.load(Ordering::Relaxed);
+            b::seq_printf(m, c" %llu".as_char_ptr(), value);
+        }
+        b::seq_printf(m, c"\n".as_char_ptr());
+    }
+    0
+}

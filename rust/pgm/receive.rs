@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! recv(): one call, one APDU; losses and the end in their place.
+
+use core::ptr::addr_of_mut;
+
+use kernel::ffi::{c_int, c_void};
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_wire::Tsi;
+
+use crate::engine;
+use crate::net::lock::{Locked, UserLock};
+use crate::net::skb::{RxInfo, SkBuff};
+use crate::options::uapi_tsi;
+use crate::sock::Receive;
+
+/// `proto_ops.recvmsg`.
+///
+/// # Safety
+///
+/// Called by the kernel for a process, with its message.
+pub(crate) unsafe extern "C" fn recvmsg(
+    sock: *mut b::socket,
+    msg: *mut b::msghdr,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: By the caller.
+    unsafe {
+        if flags as u32 & b::MSG_ERRQUEUE != 0 {
+            return b::inet_recv_error((*sock).sk, msg, len as c_int);
+        }
+        let result = match UserLock::new((*sock).sk) {
+            Some(mut sk) => receive(&mut sk, msg, len, flags as u32),
+            None => Err(EINVAL),
+        };
+        result.unwrap_or_else(|error| error.to_errno())
+    }
+}
+
+/// # Safety
+///
+/// `msg` is that of a recvmsg() call on this socket.
+unsafe fn receive(
+    sk: &mut UserLock<'_>,
+    msg: *mut b::msghdr,
+    len: usize,
+    flags: u32,
+) -> Result<c_int> {
+    if flags & b::MSG_OOB != 0 {
+        return Err(EOPNOTSUPP);
+    }
+    if let Receive::Listener(_) = sk.receive {
+        return Err(ENOTCONN);
+    }
+    let peek = flags & b::MSG_PEEK != 0;
+    // SAFETY: The lock is held.
+    let mut timeo = unsafe { b::pgm_rcvtimeo(sk.sock(), flags & b::MSG_DONTWAIT != 0) };
+    loop {
+        // SAFETY: The lock is held; `msg` is that of this call.
+        unsafe {
+            let skb = b::pgm_peek_receive(sk.sock());
+            if !skb.is_null() {
+                return read(sk, msg, len, flags);
+            }
+        }
+        if let Some(loss) = sk.loss {
+            // Everything before the loss was read: now it is reported, once.
+            sk.last_loss = Some(loss);
+            if !peek {
+                sk.loss = None;
+                engine::turn(sk);
+            }
+            return Err(ENOBUFS);
+        }
+        // SAFETY: The lock is held.
+        kernel::error::to_result(unsafe { b::pgm_sock_error(sk.sock()) })?;
+        if sk.ended {
+            return Ok(0);
+        }
+        // SAFETY: The lock is held.
+        if unsafe { u32::from((*sk.sock()).sk_shutdown) & b::RCV_SHUTDOWN != 0 } {
+            return Ok(0);
+        }
+        if timeo == 0 {
+            return Err(EAGAIN);
+        }
+        // SAFETY: Always safe to call.
+        if unsafe { b::pgm_signal_pending() } {
+            // SAFETY: As above.
+            return Err(Error::from_errno(unsafe { b::pgm_intr_errno(timeo) }));
+        }
+        sk.wait(&mut timeo);
+    }
+}
+
+/// Copies from the buffers of the first APDU in the queue, which is there as a whole.
+///
+/// # Safety
+///
+/// The queue is not empty; `msg` is that of this recvmsg() call.
+unsafe fn read(
+    sk: &mut UserLock<'_>,
+    msg: *mut b::msghdr,
+    len: usize,
+    flags: u32,
+) -> Result<c_int> {
+    let peek = flags & b::MSG_PEEK != 0;
+    let sock = sk.sock();
+    // SAFETY: The lock is held: nobody else takes buffers from the queue. Each buffer has its
+    // `RxInfo`, and the queue holds its APDU up to the last piece.
+    unsafe {
+        let first = b::pgm_peek_receive(sock);
+        let info = SkBuff::rx_info(first).read();
+        let whole = info.apdu_left.saturating_sub(info.read) as usize;
+        describe(sk, msg, first, &info);
+
+        let mut copied = 0;
+        let mut complete = false;
+        let mut skb = first;
+        loop {
+            let info = SkBuff::rx_info(skb);
+            let have = ((*skb).len - (*info).read) as usize;
+            let part = have.min(len - copied);
+            let copy = b::pgm_copy_datagram(skb, (*info).read as c_int, msg, part as c_int);
+            if copy != 0 {
+                // What was copied before is gone from the queue, unless this was a peek.
+                return if copied > 0 && !peek {
+                    Ok(copied as c_int)
+                } else {
+                    Err(Error::from_errno(copy))
+                };
+            }
+            copied += part;
+            let emptied = part == have;
+            let last = (*info).last;
+            if !peek {
+                (*info).read += part as u32;
+            }
+            if !emptied {
+                break;
+            }
+            let next = if last {
+                complete = true;
+                core::ptr::null_mut()
+            } else {
+                b::pgm_next_receive(sock, skb)
+            };
+            if !peek {
+                b::pgm_unlink_receive(sock, skb);
+                drop(SkBuff::from_raw(skb));
+            }
+            if next.is_null() {
+                break;
+            }
+            skb = next;
+        }
+        if complete {
+            (*msg).msg_flags |= b::MSG_EOR;
+        }
+        if !peek {
+            refill(sk);
+        }
+        let result = if flags & b::MSG_TRUNC != 0 {
+            whole
+        } else {
+            copied
+        };
+        Ok(result as c_int)
+    }
+}
+
+/// Source address and control messages of the message that `skb` begins.
+///
+/// # Safety
+///
+/// The lock is held; `skb` is in the queue, `msg` is that of this recvmsg() call.
+unsafe fn describe(sk: &mut Locked<'_>, msg: *mut b::msghdr, skb: *mut b::sk_buff, info: &RxInfo) {
+    // SAFETY: By the caller; a name has room for a sockaddr_storage.
+    unsafe {
+        let name: *mut b::sockaddr_in = (*msg).msg_name.cast();
+        if !name.is_null() {
+            let ip = b::pgm_ip_hdr(skb);
+            let mut sin: b::sockaddr_in = core::mem::zeroed();
+            sin.sin_family = b::AF_INET as _;
+            sin.sin_port = info.tsi.sport.to_be();
+            sin.sin_addr.s_addr = (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr;
+            name.write_unaligned(sin);
+            (*msg).msg_namelen = core::mem::size_of::<b::sockaddr_in>() as c_int;
+        }
+        b::pgm_recv_cmsgs(msg, sk.sock(), skb);
+        if sk.options.rcvinfo {
+            put_rcvinfo(msg, info.tsi, info);
+        }
+    }
+}
+
+/// # Safety
+///
+/// `msg` is that of a recvmsg() call.
+unsafe fn put_rcvinfo(msg: *mut b::msghdr, tsi: Tsi, info: &RxInfo) {
+    let mut value = b::pgm_rcvinfo {
+        tsi: uapi_tsi(tsi),
+        sqn: info.sqn,
+        flags: if info.syn { b::PGM_RCV_SYN } else { 0 },
+    };
+    // SAFETY: The value is as long as said; put_cmsg() checks the user's room.
+    unsafe {
+        b::put_cmsg(
+            msg,
+            b::IPPROTO_PGM as c_int,
+            b::PGM_RCVINFO as c_int,
+            core::mem::size_of::<b::pgm_rcvinfo>() as c_int,
+            addr_of_mut!(value).cast::<c_void>(),
+        );
+    }
+}
+
+/// SIOCINQ: what the next recv() could return.
+pub(crate) fn next_len(sk: &Locked<'_>) -> c_int {
+    // SAFETY: The lock is held; each buffer in the queue has its `RxInfo`.
+    unsafe {
+        let skb = b::pgm_peek_receive(sk.sock());
+        if skb.is_null() {
+            return 0;
+        }
+        let info = SkBuff::rx_info(skb).read();
+        info.apdu_left.saturating_sub(info.read).try_into().unwrap_or(c_int::MAX)
+    }
+}
+
+/// The reader made room: go on asking for what is missing.
+fn refill(sk: &mut Locked<'_>) {
+    if sk.throttled && !engine::congested(sk) {
+        engine::note_congestion(sk);
+        engine::turn(sk);
+    }
+}

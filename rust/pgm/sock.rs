@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One PGM socket: its place in memory, its state and its life.
+
+use core::ptr::{addr_of, addr_of_mut, NonNull};
+use core::sync::atomic::AtomicBool;
+
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::receiver::{Peers, Receiver};
+use pgm_core::source::Source;
+use pgm_wire::{Sqn, Tsi};
+
+use crate::listener::Listener;
+use crate::net::heap::KernelHeap;
+use crate::net::output::Path;
+use crate::net::skb::{SkBuff, TxPayload};
+use crate::net::timer;
+use crate::options::Options;
+
+/// What the engine of a source, a session and a datagram socket are in the kernel.
+pub(crate) type SourceEngine = Source<TxPayload, KernelHeap>;
+pub(crate) type SessionEngine = Receiver<SkBuff, KernelHeap>;
+pub(crate) type PeersEngine = Peers<SkBuff, KernelHeap>;
+
+/// A socket as the slab holds it. C sees the `inet_sock`.
+#[repr(C)]
+pub(crate) struct PgmSock {
+    inet: b::inet_sock,
+    pub(crate) timer: b::hrtimer,
+    /// What the demultiplexer matches; written before the socket is hashed, then constant.
+    pub(crate) key: Key,
+    /// A session that data came for: packets no longer pass through its listener.
+    pub(crate) open: AtomicBool,
+    /// Owned; only followed under the socket lock, or when the socket is destroyed.
+    pub(crate) state: *mut State,
+}
+
+/// What the demultiplexer matches of a session or a source.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Key {
+    pub(crate) tsi: Tsi,
+    /// Data-destination port.
+    pub(crate) ddp: u16,
+    /// Group, network byte order.
+    pub(crate) group: u32,
+    /// A session's interface and listener.
+    pub(crate) iif: i32,
+    pub(crate) listener: u64,
+}
+
+/// A loss that recvmsg() reports.
+#[derive(Clone, Copy)]
+pub(crate) struct Loss {
+    pub(crate) tsi: Tsi,
+    pub(crate) first: Sqn,
+    pub(crate) count: u32,
+}
+
+/// What a socket receives with.
+pub(crate) enum Receive {
+    /// Not listening, no session: a datagram socket from the first packet on that it joined for.
+    Idle,
+    Listener(Listener),
+    Session(KBox<SessionEngine>),
+    Datagram(KBox<PeersEngine>),
+}
+
+/// Everything about a socket that its lock protects.
+pub(crate) struct State {
+    pub(crate) options: Options,
+    pub(crate) source: Option<KBox<SourceEngine>>,
+    /// Of `source`, or of a session's SPMRs.
+    pub(crate) path: Path,
+    /// The largest TSDU of an APDU that is not fragmented, and of a fragment.
+    pub(crate) mss: u32,
+    pub(crate) mss_fragment: u32,
+    pub(crate) receive: Receive,
+    /// Reported by the next recvmsg() that finds the queue empty; the engine waits meanwhile.
+    pub(crate) loss: Option<Loss>,
+    /// For PGM_GET_LOSS.
+    pub(crate) last_loss: Option<Loss>,
+    /// The session is over; an error of it, if any, is in `sk_err`.
+    pub(crate) ended: bool,
+    /// The engine was told that the reader is behind.
+    pub(crate) throttled: bool,
+    /// The timer or a packet came while a process held the lock.
+    pub(crate) deferred: bool,
+    /// close() was called: the source repairs until it is done.
+    pub(crate) closing: bool,
+}
+
+/// Converts a socket pointer of the kernel's.
+pub(crate) fn pgm(sk: *mut b::sock) -> Option<NonNull<PgmSock>> {
+    NonNull::new(sk.cast())
+}
+
+/// A random number of the kernel's.
+pub(crate) fn random_u64() -> u64 {
+    let mut value = 0u64;
+    // SAFETY: The buffer is as long as said.
+    unsafe { b::get_random_bytes(addr_of_mut!(value).cast(), 8) };
+    value
+}
+
+/// `proto.init`: the kernel made a socket, or [`crate::listener`] a session.
+///
+/// # Safety
+///
+/// `sk` is new and zeroed behind its `inet_sock`.
+pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
+    let state = State {
+        options: Options::default(),
+        source: None,
+        path: Path {
+            group: 0,
+            source: 0,
+            oif: 0,
+        },
+        mss: 0,
+        mss_fragment: 0,
+        receive: Receive::Idle,
+        loss: None,
+        last_loss: None,
+        ended: false,
+        throttled: false,
+        deferred: false,
+        closing: false,
+    };
+    let Ok(state) = KBox::new(state, GFP_ATOMIC) else {
+        return ENOMEM.to_errno();
+    };
+    let this: *mut PgmSock = sk.cast();
+    // SAFETY: Nobody else sees the socket yet.
+    unsafe {
+        addr_of_mut!((*this).key).write(Key::default());
+        addr_of_mut!((*this).state).write(KBox::into_raw(state));
+        timer::setup(this, crate::engine::fire);
+        (*sk).sk_destruct = Some(destruct);
+        (*sk).sk_rcvbuf = crate::options::RCVBUF_DEFAULT;
+        b::pgm_clear_mc_all(sk);
+        b::pgm_sock_set_flag(sk, b::sock_flags_SOCK_RCU_FREE);
+        b::pgm_prot_inuse_add(sk, 1);
+    }
+    0
+}
+
+/// `sk_destruct`: no reference is left.
+///
+/// # Safety
+///
+/// Called once, by the kernel.
+unsafe extern "C" fn destruct(sk: *mut b::sock) {
+    let this: *mut PgmSock = sk.cast();
+    // SAFETY: We are the last user. The state goes first: its buffers are charged to the socket.
+    unsafe {
+        b::pgm_prot_inuse_add(sk, -1);
+        let state = addr_of!((*this).state).read();
+        if !state.is_null() {
+            drop(KBox::from_raw(state));
+        }
+        b::inet_sock_destruct(sk);
+    }
+}

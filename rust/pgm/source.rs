@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The source: connect(), or the first sendto(), and send().
+
+use core::mem::size_of;
+
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::source::{Source, SourceConfig};
+use pgm_core::Duration;
+use pgm_wire::{Addr, Gsi, Sqn, Tsi};
+
+use crate::net::lock::{Locked, UserLock};
+use crate::net::output::{Path, Way};
+use crate::net::skb::TxPayload;
+use crate::net::timer;
+use crate::options::{self, FRAGMENTS_SENT};
+use crate::sock::{random_u64, Key, Receive, State};
+use crate::{demux, engine};
+
+/// Bytes of IPv4 header with Router Alert: repairs must fit the MTU as well (RFC 3208 §4).
+const IP_HEADER: u32 = 24;
+/// Bytes of ODATA header (RFC 3208 §8.2) with OPT_LENGTH, OPT_SYN and OPT_FIN.
+const DATA_HEADER: u32 = 24 + 4 + 4 + 4;
+/// The same with OPT_FRAGMENT.
+const FRAGMENT_HEADER: u32 = DATA_HEADER + 16;
+/// A link that cannot carry this much payload is no use.
+const MSS_MIN: u32 = 64;
+
+/// A group and a data-destination port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Group {
+    /// Network byte order.
+    addr: u32,
+    port: u16,
+}
+
+impl Group {
+    /// Reads a socket address that connect() or sendto() was given.
+    ///
+    /// # Safety
+    ///
+    /// `addr` points to `len` bytes in kernel memory.
+    unsafe fn read(addr: *const u8, len: usize) -> Result<Self> {
+        if len < size_of::<b::sockaddr_in>() {
+            return Err(EINVAL);
+        }
+        // SAFETY: Long enough, by the check.
+        let sin = unsafe { addr.cast::<b::sockaddr_in>().read_unaligned() };
+        if u32::from(sin.sin_family) != b::AF_INET {
+            return Err(EAFNOSUPPORT);
+        }
+        let group = Self {
+            addr: sin.sin_addr.s_addr,
+            port: u16::from_be(sin.sin_port),
+        };
+        if group.addr.to_ne_bytes()[0] & 0xf0 != 0xe0 {
+            return Err(EADDRNOTAVAIL);
+        }
+        if group.port == 0 {
+            return Err(EINVAL);
+        }
+        Ok(group)
+    }
+
+    /// The group a source already sends to.
+    fn of(sk: &State) -> Option<Self> {
+        let config = sk.source.as_ref()?.config();
+        match config.group {
+            Addr::V4(addr) => Some(Self {
+                addr: u32::from_ne_bytes(addr),
+                port: config.dport,
+            }),
+            Addr::V6(_) => None,
+        }
+    }
+}
+
+/// `proto_ops.connect`: the socket becomes a source. There is no handshake; SPMs start now.
+///
+/// # Safety
+///
+/// Called by the kernel with an address in kernel memory.
+pub(crate) unsafe extern "C" fn connect(
+    sock: *mut b::socket,
+    addr: *mut b::sockaddr_unsized,
+    len: c_int,
+    _flags: c_int,
+) -> c_int {
+    // SAFETY: By the caller.
+    unsafe {
+        let result = (|| {
+            let len = usize::try_from(len).map_err(|_| EINVAL)?;
+            let mut sk = UserLock::new((*sock).sk).ok_or(EINVAL)?;
+            if sk.source.is_some() || !may_send(&sk) {
+                return Err(EISCONN);
+            }
+            let family = addr.cast::<u16>();
+            if len >= size_of::<u16>() && u32::from(family.read_unaligned()) == b::AF_UNSPEC {
+                return Err(EOPNOTSUPP);
+            }
+            let group = Group::read(addr.cast(), len)?;
+            start(&mut sk, group)?;
+            (*sock).state = b::socket_state_SS_CONNECTED;
+            Ok(())
+        })();
+        result.map_or_else(|error: Error| error.to_errno(), |()| 0)
+    }
+}
+
+/// Listeners and sessions only receive.
+fn may_send(sk: &State) -> bool {
+    matches!(sk.receive, Receive::Idle | Receive::Datagram(_))
+}
+
+fn start(sk: &mut Locked<'_>, group: Group) -> Result {
+    let inet: *mut b::inet_sock = sk.sock().cast();
+    // SAFETY: The lock is held.
+    let (oif, saddr) = unsafe {
+        let bound = b::pgm_sk_bound_dev(sk.sock());
+        let oif = if bound != 0 { bound } else { (*inet).mc_index };
+        let saddr = match (*inet).inet_saddr {
+            0 => (*inet).mc_addr,
+            saddr => saddr,
+        };
+        (oif, saddr)
+    };
+    // SAFETY: The lock is held.
+    let way = unsafe { Way::find(sk.sock(), oif, group.addr, saddr)? };
+    // RFC 3208 §8.1: the path NLA is an address of the source, never zero.
+    let nla = match way.source {
+        0 => way.device_address(),
+        source => source,
+    };
+    if nla == 0 {
+        return Err(EADDRNOTAVAIL);
+    }
+    let mtu = way.mtu().min(u32::from(u16::MAX));
+    let mss_fragment = mtu.saturating_sub(IP_HEADER + FRAGMENT_HEADER);
+    if mss_fragment < MSS_MIN {
+        return Err(EMSGSIZE);
+    }
+    let config = config(sk, group, nla);
+    // SAFETY: The lock is held.
+    unsafe {
+        demux::add_source(
+            sk.as_ptr(),
+            Key {
+                tsi: config.tsi,
+                ddp: group.port,
+                group: group.addr,
+                ..Key::default()
+            },
+        )?;
+    }
+    let tsi = config.tsi;
+    let source = match KBox::new(Source::new(config, timer::now()), GFP_KERNEL) {
+        Ok(source) => source,
+        Err(_) => {
+            // SAFETY: The lock is held.
+            unsafe { demux::remove_source(sk.as_ptr()) };
+            return Err(ENOMEM);
+        }
+    };
+    sk.source = Some(source);
+    sk.mss = mtu - IP_HEADER - DATA_HEADER;
+    sk.mss_fragment = mss_fragment;
+    sk.path = Path {
+        group: group.addr,
+        source: nla,
+        oif,
+    };
+    // SAFETY: The lock is held.
+    unsafe {
+        let sock = sk.sock();
+        b::pgm_sk_set_daddr(sock, group.addr);
+        b::pgm_sk_set_dport(sock, group.port.to_be());
+        (*inet).inet_saddr = nla;
+        if (*inet).inet_sport == 0 {
+            (*inet).inet_sport = tsi.sport.to_be();
+        }
+        b::pgm_sk_set_state(sock, b::TCP_ESTABLISHED as c_int);
+    }
+    engine::turn(sk);
+    Ok(())
+}
+
+fn config(sk: &Locked<'_>, group: Group, nla: u32) -> SourceConfig {
+    let options = &sk.options;
+    let random = random_u64().to_ne_bytes();
+    let [a, c, d, e, f, g, h, i] = random;
+    // RFC 3208 §8: the data-source port is random; it is kept apart from the destination's.
+    let sport = u16::from_be_bytes([h, i]) | 0x8000;
+    let sport = if sport == group.port {
+        sport ^ 1
+    } else {
+        sport
+    };
+    // SAFETY: The lock is held.
+    let queue_bytes = u64::try_from(unsafe { (*sk.sock()).sk_sndbuf }).unwrap_or(0);
+    SourceConfig {
+        tsi: Tsi {
+            gsi: Gsi([a, c, d, e, f, g]),
+            sport,
+        },
+        dport: group.port,
+        nla: Addr::V4(nla.to_ne_bytes()),
+        group: Addr::V4(group.addr.to_ne_bytes()),
+        rate: options.window.rate_bytes(),
+        ip_overhead: IP_HEADER,
+        window: Duration::from_millis(options.window.millis),
+        window_bytes: u64::from(options.window.bytes),
+        window_sqns: options.window.sqns(),
+        advance_percent: pgm_core::settings::TXW_ADV_RATE.default,
+        queue_bytes,
+        ambient: Duration::from_micros(options.ambient),
+        heartbeat: options.heartbeat(),
+        first_sqn: Sqn::new(0),
+    }
+}
+
+/// `proto_ops.sendmsg`: one call, one APDU.
+///
+/// # Safety
+///
+/// Called by the kernel for a process, with its message.
+pub(crate) unsafe extern "C" fn sendmsg(
+    sock: *mut b::socket,
+    msg: *mut b::msghdr,
+    len: usize,
+) -> c_int {
+    // SAFETY: By the caller.
+    unsafe {
+        let result = match UserLock::new((*sock).sk) {
+            Some(mut sk) => send(&mut sk, sock, msg, len),
+            None => Err(EINVAL),
+        };
+        result.unwrap_or_else(|error| error.to_errno())
+    }
+}
+
+/// # Safety
+///
+/// `msg` is that of a sendmsg() call on `sock`.
+unsafe fn send(
+    sk: &mut UserLock<'_>,
+    sock: *mut b::socket,
+    msg: *mut b::msghdr,
+    len: usize,
+) -> Result<c_int> {
+    // SAFETY: `msg` is valid, its name was copied to kernel memory.
+    let (flags, name, name_len) = unsafe { ((*msg).msg_flags, (*msg).msg_name, (*msg).msg_namelen) };
+    if !may_send(sk) || flags & (b::MSG_OOB | b::MSG_MORE) != 0 {
+        return Err(EOPNOTSUPP);
+    }
+    // SAFETY: The lock is held.
+    let error = unsafe { b::pgm_sock_error(sk.sock()) };
+    kernel::error::to_result(error)?;
+    if !name.is_null() {
+        // SAFETY: As above.
+        let group = unsafe { Group::read(name.cast(), usize::try_from(name_len)?)? };
+        match Group::of(sk) {
+            None => {
+                start(sk, group)?;
+                // SAFETY: `sock` is the socket of this call.
+                unsafe { (*sock).state = b::socket_state_SS_CONNECTED };
+            }
+            Some(connected) if connected == group => {}
+            Some(_) => return Err(EISCONN),
+        }
+    }
+    if sk.source.is_none() {
+        return Err(EDESTADDRREQ);
+    }
+    let len = u32::try_from(len).map_err(|_| EMSGSIZE)?;
+    if len > options::msgsize_max(sk) {
+        return Err(EMSGSIZE);
+    }
+    let fragments = if len <= sk.mss {
+        1
+    } else {
+        len.div_ceil(sk.mss_fragment.max(1))
+    };
+    debug_assert!(fragments <= FRAGMENTS_SENT);
+    wait_for_room(sk, fragments, len, flags & b::MSG_DONTWAIT != 0)?;
+    // SAFETY: The lock is held, `msg` is that of this call.
+    unsafe { push(sk, msg, fragments, len)? };
+    engine::turn(sk);
+    Ok(len as c_int)
+}
+
+/// Blocks until the transmit window and SO_SNDBUF take the APDU.
+fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool) -> Result {
+    // SAFETY: The lock is held.
+    let mut timeo = unsafe { b::pgm_sndtimeo(sk.sock(), noblock) };
+    loop {
+        // SAFETY: The lock is held.
+        unsafe {
+            if u32::from((*sk.sock()).sk_shutdown) & b::SEND_SHUTDOWN != 0 {
+                return Err(EPIPE);
+            }
+        }
+        let source = sk.source.as_ref().ok_or(EPIPE)?;
+        if !source.fits(fragments, u64::from(len)) {
+            return Err(EMSGSIZE);
+        }
+        if source.room(fragments, u64::from(len)) {
+            return Ok(());
+        }
+        if timeo == 0 {
+            return Err(EAGAIN);
+        }
+        // SAFETY: Always safe to call.
+        if unsafe { b::pgm_signal_pending() } {
+            // SAFETY: As above.
+            return Err(Error::from_errno(unsafe { b::pgm_intr_errno(timeo) }));
+        }
+        sk.wait(&mut timeo);
+    }
+}
+
+/// Copies the message and queues its TPDUs: all of them or none.
+///
+/// # Safety
+///
+/// `msg` is that of this sendmsg() call.
+unsafe fn push(sk: &mut Locked<'_>, msg: *mut b::msghdr, fragments: u32, len: u32) -> Result {
+    let this = sk.as_ptr();
+    let mss = if fragments == 1 {
+        len
+    } else {
+        sk.mss_fragment
+    };
+    let mut parts = KVec::with_capacity(fragments as usize, GFP_KERNEL)?;
+    let mut offset = 0;
+    for _ in 0..fragments {
+        let size = mss.min(len - offset);
+        // SAFETY: By the caller.
+        let (payload, sum) = unsafe { TxPayload::read(this, msg, size)? };
+        parts.push((offset, size, payload, sum), GFP_KERNEL)?;
+        offset += size;
+    }
+    let source = sk.source.as_mut().ok_or(EPIPE)?;
+    source.reserve(fragments).map_err(|_| ENOBUFS)?;
+    let now = timer::now();
+    for (offset, size, payload, sum) in parts {
+        let fragment = (fragments > 1).then_some((offset, len));
+        // The slots are reserved; should one be refused all the same, the APDU is cut short and
+        // its receivers report it.
+        source
+            .push(now, payload, u16::try_from(size)?, sum, fragment)
+            .map_err(|_| ENOBUFS)?;
+    }
+    Ok(())
+}
