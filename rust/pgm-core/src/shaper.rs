@@ -6,8 +6,11 @@ use crate::time::{Duration, Instant};
 
 /// How much faster than TXW_MAX_RTE packets may follow each other inside a burst.
 const PEAK: u64 = 8;
+/// The leaky bucket at the peak rate holds this much time's worth of it: timers are coarser than
+/// the gap between two packets.
+const PEAK_DEPTH: Duration = Duration::from_micros(500);
 /// The bucket holds this much time's worth of TXW_MAX_RTE, or [`MIN_DEPTH`] if that is more.
-const DEPTH: Duration = Duration::from_millis(4);
+const DEPTH: Duration = Duration::from_millis(8);
 /// Bytes: a few full packets, so that slow sources still send them whole.
 const MIN_DEPTH: u64 = 6_000;
 const SECOND: u64 = 1_000_000_000;
@@ -18,8 +21,8 @@ pub(crate) struct Shaper {
     rate: u64,
     /// When the bucket will be full again: a virtual clock that every byte pushes ahead.
     full_at: Instant,
-    /// No packet before this: the leaky bucket at the peak rate.
-    gap_until: Instant,
+    /// When the leaky bucket at the peak rate will have run dry.
+    dry_at: Instant,
 }
 
 impl Shaper {
@@ -28,7 +31,7 @@ impl Shaper {
         Self {
             rate: rate.max(1),
             full_at: Instant::ZERO,
-            gap_until: Instant::ZERO,
+            dry_at: Instant::ZERO,
         }
     }
 
@@ -48,13 +51,15 @@ impl Shaper {
     /// When a packet of `bytes` may leave: now or earlier means at once.
     pub(crate) fn ready_at(&self, bytes: u64) -> Instant {
         let debt = self.full_at.after(self.cost(bytes, self.rate));
-        debt.before(self.depth()).max(self.gap_until)
+        debt.before(self.depth())
+            .max(self.dry_at.before(PEAK_DEPTH))
     }
 
     /// Accounts for a packet of `bytes` that leaves at `now`.
     pub(crate) fn spend(&mut self, now: Instant, bytes: u64) {
         self.full_at = self.full_at.max(now).after(self.cost(bytes, self.rate));
-        self.gap_until = now.after(self.cost(bytes, self.rate.saturating_mul(PEAK)));
+        let peak = self.rate.saturating_mul(PEAK);
+        self.dry_at = self.dry_at.max(now).after(self.cost(bytes, peak));
     }
 }
 
@@ -76,14 +81,15 @@ mod tests {
                 sent.push(now.nanos());
             }
             let depth = shaper.depth().nanos() * rate / SECOND;
+            let peak = rate * PEAK;
+            let peak_depth = PEAK_DEPTH.nanos() * peak / SECOND + 1500;
             for (i, from) in sent.iter().enumerate() {
                 for (j, to) in sent.iter().enumerate().skip(i) {
                     let bytes = u64::try_from(j - i + 1).unwrap() * 1500;
                     assert!(bytes <= depth + (to - from) * rate / SECOND + 2);
+                    assert!(bytes <= peak_depth + (to - from) * peak / SECOND + 2);
                 }
             }
-            let gap = 1500 * SECOND / rate / PEAK;
-            assert!(sent.windows(2).all(|w| w[1] - w[0] >= gap));
             let long_run = (sent[299] - sent[0]) * rate / SECOND;
             assert!(long_run <= 299 * 1500 && long_run + depth + 1500 >= 299 * 1500);
         }
