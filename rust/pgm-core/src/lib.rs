@@ -19,12 +19,13 @@ mod memory;
 mod paged;
 mod ring;
 mod rng;
-mod settings;
+
 mod shaper;
 mod time;
 mod transmit;
 
 pub mod receiver;
+pub mod settings;
 pub mod source;
 
 pub use deadlines::{Deadlines, Position, Positions};
@@ -34,6 +35,6 @@ pub use memory::StdHeap;
 pub use memory::{Heap, NoMemory};
 pub use ring::{Ring, RING_MAX};
 pub use rng::Rng;
-pub use settings::{Setting, Unit, SETTINGS};
+pub use settings::{Setting, SETTINGS};
 pub use time::{Duration, Instant};
 pub use transmit::{Destination, Transmit};

@@ -90,6 +90,8 @@ pub(super) struct Window<P, H: Heap> {
     /// Slots that hold data, and slots given up.
     held: u32,
     lost: u32,
+    /// Numbers found missing since the window opened.
+    pub(super) found: u64,
     open: bool,
 }
 
@@ -122,6 +124,7 @@ impl<P, H: Heap> Window<P, H> {
             second: None,
             held: 0,
             lost: 0,
+            found: 0,
             open: false,
         }
     }
@@ -332,6 +335,7 @@ impl<P, H: Heap> Window<P, H> {
             if self.put(self.front, state).is_err() {
                 return Work::Starved;
             }
+            self.found = self.found.saturating_add(1);
         }
         Work::More
     }

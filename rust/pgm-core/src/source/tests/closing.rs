@@ -113,7 +113,7 @@ fn an_abort_is_said_at_once_and_in_every_spm() {
     let lead = bench.source.lead();
     let start = bench.now;
     bench.source.abort(start, 9, false);
-    let mut sent = bench.run_for(4_000);
+    let mut sent = bench.run_for(2_000);
     bench.nak(&[lead]).unwrap();
     sent.extend(bench.run_for(60_000));
     let rst = Rst {

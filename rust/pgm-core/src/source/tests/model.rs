@@ -265,7 +265,7 @@ impl Model {
         let paid = u128::from(ns) * u128::from(self.rate);
         self.debt = self.debt.saturating_sub(paid) + u128::from(sent.bytes) * 1_000_000_000;
         self.debt_at = sent.at;
-        let depth = u128::from((self.rate / 250).max(6_000)) + 2;
+        let depth = u128::from((self.rate / 125).max(6_000)) + 2;
         assert!(self.debt <= depth * 1_000_000_000, "above TXW_MAX_RTE");
     }
 
