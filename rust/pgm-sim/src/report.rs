@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What runs add up to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Totals of one run, or of many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Runs.
+    pub runs: u64,
+    /// Receivers that had a session.
+    pub receivers: u64,
+    /// Events of the virtual clock, timers not counted.
+    pub events: u64,
+    /// Packets that the sources sent.
+    pub sent: u64,
+    /// How many of them were ODATA.
+    pub odata: u64,
+    /// Packets that reached a node, damaged ones included; a multicast counts for every receiver.
+    pub arrived: u64,
+    /// Packets that did not, counted alike.
+    pub dropped: u64,
+    /// ODATA that did not come undamaged to a receiver in session.
+    pub losses: u64,
+    /// ODATA lost before the network branched.
+    pub odata_lost_by_all: u64,
+    /// NAK packets that receivers sent.
+    pub naks: u64,
+    /// SQNs in them.
+    pub nak_sqns: u64,
+    /// NAK packets that reached the source undamaged.
+    pub naks_at_source: u64,
+    /// APDUs delivered.
+    pub apdus: u64,
+    /// SQNs that receivers reported lost.
+    pub unrecovered: u64,
+    /// Recovery times, from when the packet would have come, in hundredths of the receiver's RTT.
+    pub recoveries: Vec<u32>,
+    /// Packets that the engines discarded, by cause.
+    pub discards: BTreeMap<&'static str, u64>,
+}
+
+impl Outcome {
+    /// Adds another run's totals.
+    pub fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.receivers += other.receivers;
+        self.events += other.events;
+        self.sent += other.sent;
+        self.odata += other.odata;
+        self.arrived += other.arrived;
+        self.dropped += other.dropped;
+        self.losses += other.losses;
+        self.odata_lost_by_all += other.odata_lost_by_all;
+        self.naks += other.naks;
+        self.nak_sqns += other.nak_sqns;
+        self.naks_at_source += other.naks_at_source;
+        self.apdus += other.apdus;
+        self.unrecovered += other.unrecovered;
+        self.recoveries.extend(other.recoveries);
+        for (name, count) in other.discards {
+            *self.discards.entry(name).or_default() += count;
+        }
+    }
+}
+
+/// `a / b`, 0 if there is nothing to divide by.
+pub(crate) fn ratio(a: u64, b: u64) -> f64 {
+    if b == 0 {
+        0.0
+    } else {
+        a as f64 / b as f64
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut times = self.recoveries.clone();
+        times.sort_unstable();
+        let at = |part: usize| {
+            let place = (times.len() * part / 1000).min(times.len().saturating_sub(1));
+            times
+                .get(place)
+                .map_or(0.0, |time| f64::from(*time) / 100.0)
+        };
+        let total: u64 = times.iter().map(|time| u64::from(*time)).sum();
+        let mean = ratio(total, times.len() as u64) / 100.0;
+        write!(f, "{:<34}{:>14}", "seeds", self.runs)?;
+        let mut row = |name: &str, value: String| write!(f, "\n{name:<34}{value:>14}");
+        row("receivers", self.receivers.to_string())?;
+        row("packets sent by sources", self.sent.to_string())?;
+        row("packets arrived", self.arrived.to_string())?;
+        row("packets dropped", self.dropped.to_string())?;
+        row("APDUs delivered", self.apdus.to_string())?;
+        row("data packets lost at a receiver", self.losses.to_string())?;
+        let recovered = self.recoveries.len();
+        row("recovered", recovered.to_string())?;
+        let reported = self.unrecovered;
+        row("SQNs reported as unrecoverable", reported.to_string())?;
+        let naks = ratio(self.naks, self.losses);
+        row("NAK packets per lost packet", format!("{naks:.3}"))?;
+        let sqns = ratio(self.nak_sqns, self.losses);
+        row("NAKed SQNs per lost packet", format!("{sqns:.3}"))?;
+        row("recovery time in RTT: mean", format!("{mean:.2}"))?;
+        row("recovery time in RTT: median", format!("{:.2}", at(500)))?;
+        row("recovery time in RTT: p99", format!("{:.2}", at(990)))?;
+        row("recovery time in RTT: max", format!("{:.2}", at(1000)))?;
+        for (name, count) in &self.discards {
+            row(&format!("discarded: {name}"), count.to_string())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Many receivers behind one loss: how many NAKs reach the source before its NCF has silenced the
+//! rest (RFC 3208 §6.3).
+
+use std::fmt;
+
+use pgm_core::receiver::ReceiverConfig;
+use pgm_core::source::{Heartbeat, SourceConfig};
+use pgm_core::{Duration, RING_MAX};
+use pgm_wire::{Gsi, Sqn, Tsi};
+
+use crate::draw::MILLION;
+use crate::link::Profile;
+use crate::report::{ratio, Outcome};
+use crate::scenario::{Ending, Place, Scenario, Traffic, DPORT, GROUP, IP_OVERHEAD, NLA};
+
+/// The scenario: `receivers` at about `rtt` from the source, engine defaults, and a first link that
+/// loses `loss` parts per million of what the source sends; nothing else is lost.
+pub fn scenario(seed: u64, receivers: u32, loss: u64, rtt: Duration) -> Scenario {
+    let place = |n: u32| {
+        // From 50 % to 150 % of the mean.
+        let delay = rtt.scale(50 + n * 100 / receivers.max(1), 200);
+        let profile = Profile {
+            delay,
+            ..Profile::default()
+        };
+        Place {
+            down: profile,
+            up: profile,
+            joins: Duration::ZERO,
+            stall: None,
+        }
+    };
+    Scenario {
+        seed,
+        source: SourceConfig {
+            tsi: Tsi {
+                gsi: Gsi([2, 0, 0, 0, 0, 1]),
+                sport: 40_000,
+            },
+            dport: DPORT,
+            nla: NLA,
+            group: GROUP,
+            rate: 12_500_000,
+            ip_overhead: IP_OVERHEAD,
+            window: Duration::from_secs(30),
+            window_bytes: 1 << 30,
+            window_sqns: RING_MAX,
+            advance_percent: 15,
+            queue_bytes: 1 << 20,
+            ambient: Duration::from_secs(8),
+            heartbeat: Heartbeat::doubling(Duration::from_millis(100), Duration::from_secs(8)),
+            first_sqn: Sqn::new(0),
+        },
+        receiver: ReceiverConfig {
+            dport: DPORT,
+            group: GROUP,
+            ..ReceiverConfig::default()
+        },
+        traffic: Traffic {
+            apdus: 1_000,
+            mss: 1_000,
+            fragments_max: 1,
+            // Losses far enough apart not to share their NAKs.
+            pause_ppm: MILLION,
+            pause: Duration::from_millis(100),
+        },
+        shared: Profile {
+            loss,
+            ..Profile::default()
+        },
+        places: (0..receivers).map(place).collect(),
+        ending: Ending::Fin,
+        ample: true,
+    }
+}
+
+/// What the source saw.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// Receivers.
+    pub receivers: u64,
+    /// Packets that every receiver lost.
+    pub losses: u64,
+    /// NAKs that reached the source.
+    pub naks: u64,
+}
+
+impl Count {
+    /// Takes the numbers of a run.
+    pub fn of(outcome: &Outcome) -> Self {
+        Self {
+            receivers: outcome.receivers,
+            losses: outcome.odata_lost_by_all,
+            naks: outcome.naks_at_source,
+        }
+    }
+
+    /// NAKs at the source for each lost packet.
+    pub fn naks_per_loss(&self) -> f64 {
+        ratio(self.naks, self.losses)
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            receivers,
+            losses,
+            naks,
+        } = self;
+        let each = self.naks_per_loss();
+        write!(
+            f,
+            "{receivers} receivers, {losses} packets lost by all of them: \
+             {naks} NAKs at the source, {each:.2} per loss"
+        )
+    }
+}
