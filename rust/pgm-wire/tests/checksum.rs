@@ -41,6 +41,13 @@ fn a_sum_of_zero_is_sent_as_ones() {
     assert_eq!(bytes[6..8], [0xFF, 0xFF]);
     assert!(verify(&bytes));
     assert!(examine(&bytes).is_ok());
+
+    // 0 would be right as well, if it were a checksum.
+    let mut bytes = bytes;
+    bytes[6..8].fill(0);
+    assert_eq!(Sum::of(&bytes).finish(), 0xFFFF);
+    assert!(!verify(&bytes));
+    assert_eq!(examine(&bytes), Err(Error::ChecksumMissing));
 }
 
 // req: WIRE-15 WIRE-16

@@ -304,6 +304,25 @@ fn parity_packets_are_no_fragments() {
 
 // req: WIRE-20
 #[test]
+fn extent_looks_no_further_than_the_packet() {
+    for vector in vectors::all() {
+        let bytes = vector.bytes();
+        let header_len = vector.repr.header_len();
+        for total in 0..bytes.len() {
+            let expected = total >= header_len;
+            let result = extent(&bytes, total);
+            assert_eq!(result.is_ok(), expected, "{} of {total}", vector.name);
+            assert!(
+                Packet::parse_header(&bytes, total).is_err(),
+                "{} of {total}",
+                vector.name
+            );
+        }
+    }
+}
+
+// req: WIRE-20
+#[test]
 fn extent_asks_in_few_steps() {
     let steps = |name: &str| {
         let bytes = named(name).bytes();

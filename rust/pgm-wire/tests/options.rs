@@ -5,7 +5,7 @@ mod represent;
 mod vectors;
 
 use pgm_wire::option::number;
-use pgm_wire::{Addr, Error, Packet, Sqn};
+use pgm_wire::{Addr, Error, Packet, Parity, Repr, Sqn};
 use represent::examine;
 use vectors::{fix_checksum, named, unhex};
 
@@ -105,6 +105,11 @@ fn the_list_ends_at_opt_end() {
     assert!(packet.options.fin());
     assert_eq!((packet.options.rst(), packet.options.join()), (None, None));
     assert_eq!(packet.header_len(), bytes.len());
+    // Nor seen, when they would be well-formed.
+    let bytes = accepted("SPM", "8e040000 0f040000 03080000 00000001");
+    let packet = Packet::parse(&bytes).unwrap();
+    assert_eq!((packet.options.rst(), packet.options.join()), (None, None));
+    assert_eq!(packet.options.iter().count(), 1);
     // Also when it stands in OPT_LENGTH.
     let bytes = with_area("SPM", &unhex("80040008 8e040000"));
     let packet = examine(&bytes).unwrap();
@@ -417,6 +422,13 @@ fn parity_group_zero_is_no_option() {
     bytes[5] |= 0x80;
     fix_checksum(&mut bytes);
     assert_eq!(examine(&bytes).unwrap().options.parity_grp(), None);
+
+    let Repr::Odata(data, mut options) = named("ODATA").repr else {
+        panic!()
+    };
+    options.parity = Some(Parity::default());
+    let bytes = vectors::emit(&Repr::Odata(data, options), named("ODATA").ports, b"");
+    assert_eq!((bytes.len(), bytes[5]), (24, 0x80));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! An independent decoder reads in our packets what we meant.
 //!
-//! Runs `tshark`, or what the environment variable PGM_TSHARK names: it gets a capture on its standard
-//! input.
+//! Runs `tshark`, or the command in the environment variable PGM_TSHARK: words with blanks between
+//! them, to which arguments are added; it gets a capture on its standard input.
 
 mod pdml;
 mod vectors;
@@ -306,7 +306,7 @@ fn compare(vector: &Vector, bytes: &[u8], decoded: &Decoded) {
 #[test]
 fn tshark_agrees() {
     let Some(decoder) = Decoder::find() else {
-        pdml::skip("tshark_agrees: no tshark in PATH and PGM_TSHARK is not set");
+        pdml::skip("tshark_agrees");
         return;
     };
     let vectors = vectors::all();
@@ -322,7 +322,7 @@ fn tshark_agrees() {
 #[test]
 fn tshark_sees_a_wrong_checksum() {
     let Some(decoder) = Decoder::find() else {
-        pdml::skip("tshark_sees_a_wrong_checksum: no tshark");
+        pdml::skip("tshark_sees_a_wrong_checksum");
         return;
     };
     let mut packet = vectors::named("ODATA").emitted();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Feeds packets to tshark and reads what it made of them, in its packet details markup language.
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// A tshark that runs.
 pub struct Decoder {
-    command: OsString,
+    program: String,
+    arguments: Vec<String>,
 }
 
 /// One packet as tshark sees it.
@@ -27,26 +27,42 @@ struct Field {
     value: Vec<u8>,
 }
 
-/// Says so where the test runner does not swallow it.
-pub fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIP {why}");
+/// Says that a test did not run, where the test runner does not swallow it.
+pub fn skip(test: &str) {
+    let why = "no tshark in PATH, PGM_TSHARK is not set";
+    let _ = writeln!(std::io::stderr(), "ok {test} # SKIP {why}");
 }
 
 impl Decoder {
-    /// The tshark of PGM_TSHARK, which must run when it is set, or the one in PATH.
+    /// The command in PGM_TSHARK, which must run when it is set, or the tshark in PATH.
     pub fn find() -> Option<Decoder> {
-        let named = std::env::var_os("PGM_TSHARK");
-        let command = named.clone().unwrap_or_else(|| "tshark".into());
-        let runs = Command::new(&command).arg("--version").output();
-        match runs {
-            Ok(output) if output.status.success() => Some(Decoder { command }),
-            _ if named.is_some() => panic!("PGM_TSHARK is {command:?}, which does not run"),
+        let named = std::env::var("PGM_TSHARK").ok();
+        let mut words = named
+            .as_deref()
+            .unwrap_or("tshark")
+            .split_whitespace()
+            .map(str::to_owned);
+        let program = words.next().expect("PGM_TSHARK is empty");
+        let decoder = Decoder {
+            program,
+            arguments: words.collect(),
+        };
+        match decoder.command().arg("--version").output() {
+            Ok(output) if output.status.success() => Some(decoder),
+            _ if named.is_some() => panic!("PGM_TSHARK does not run: {named:?}"),
             _ => None,
         }
     }
 
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        command
+    }
+
     pub fn decode(&self, packets: &[Vec<u8>]) -> Vec<Decoded> {
-        let mut child = Command::new(&self.command)
+        let mut child = self
+            .command()
             .args([
                 "-n",
                 "-r",

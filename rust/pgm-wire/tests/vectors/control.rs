@@ -67,7 +67,7 @@ pub fn vectors() -> Vec<Vector> {
         }),
         parity_prm: Some(ParityPrm {
             proactive: true,
-            on_demand: true,
+            on_demand: false,
             tgs: 8,
         }),
         curr_tgsize: Some(5),
@@ -111,12 +111,12 @@ pub fn vectors() -> Vec<Vector> {
             ports: DOWN,
             payload: b"",
             hex: "
-                1234 1d4c 00 03 b70d a1a2a3a4a5a6 0000
+                1234 1d4c 00 03 b70e a1a2a3a4a5a6 0000
                 00000007 00000064 fffffff0 00010000 0a000001
                 00040044
                 040c0000 0000c350 00000009
                 050c0000 001e8480 000003e8
-                08080003 00000008
+                08080002 00000008
                 0a080000 00000005
                 0b040000
                 11040007
