@@ -131,6 +131,11 @@ CALLS = {
         "EMSGSIZE",
     ),
     "send_out_of_band": ("source", lambda s: s.send(b"x", socket.MSG_OOB), "EOPNOTSUPP"),
+    "send_more_is_not_there_yet": (
+        "source",
+        lambda s: s.send(b"x", socket.MSG_MORE),
+        "EOPNOTSUPP",
+    ),
     "send_bad_pointer": (
         "source",
         lambda s: libc("send", s.fileno(), ctypes.c_void_p(8), 100, 0),

@@ -71,7 +71,7 @@ def test_addresses_and_headers():
     """Addresses, ports, TTL and Router Alert of each type."""
     # req: WIRE-01 WIRE-03 WIRE-06 WIRE-07 WIRE-10 WIRE-13 WIRE-25 ADDR-01 ADDR-03 ADDR-09 ADDR-10
     # req: ADDR-12 ADDR-16 ADDR-19 OPT-53 SRC-13 TXW-03
-    with net.shared() as lan, wire.Capture(lan.hosts[1]) as capture:
+    with net.shared() as lan, wire.Capture(lan.hosts[1], pgm.PORT) as capture:
         one, two = lan.hosts
         found = lossy_session(capture, lan)
         kinds = {kind_of(packet) for packet in found}
@@ -113,7 +113,7 @@ def test_addresses_and_headers():
 def test_first_data_have_syn():
     """OPT_SYN on the first ODATA only; numbers rise by one."""
     # req: OPT-50 OPT-51 SRC-01 SRC-22 WIRE-19 WIRE-22
-    with net.shared() as lan, wire.Capture(lan.hosts[0]) as capture:
+    with net.shared() as lan, wire.Capture(lan.hosts[0], pgm.PORT) as capture:
         with pgm.source(lan.hosts[0]) as source:
             for n in range(20):
                 source.send(bytes(n))
@@ -130,7 +130,7 @@ def test_first_data_have_syn():
 def test_heartbeats():
     """SPMs at once and before any data; after data they double from IHB_MIN to IHB_MAX."""
     # req: SRC-09 SRC-10 SRC-14 SRC-15
-    with net.shared() as lan, wire.Capture(lan.hosts[0]) as capture:
+    with net.shared() as lan, wire.Capture(lan.hosts[0], pgm.PORT) as capture:
         sock = pgm.pgm_socket(lan.hosts[0])
         heartbeat = struct.pack("=II", 100_000, 400_000)
         sock.setsockopt(pgm.IPPROTO_PGM, pgm.PGM_HEARTBEAT_SPM, heartbeat)
@@ -157,7 +157,7 @@ def test_heartbeats():
 def test_ambient():
     """Ambient SPMs go on while data flow."""
     # req: SRC-08 SRC-11 SRC-12
-    with net.shared() as lan, wire.Capture(lan.hosts[0]) as capture:
+    with net.shared() as lan, wire.Capture(lan.hosts[0], pgm.PORT) as capture:
         with pgm.source(lan.hosts[0], options={pgm.PGM_AMBIENT_SPM: 100_000}) as source:
             capture.packets()
             for _ in range(50):
@@ -171,7 +171,7 @@ def test_ambient():
 def test_rate():
     """What leaves in a second is no more than the rate says."""
     # req: SRC-03 SRC-04
-    with net.shared() as lan, wire.Capture(lan.hosts[0]) as capture:
+    with net.shared() as lan, wire.Capture(lan.hosts[0], pgm.PORT) as capture:
         with pgm.source(lan.hosts[0], window=(2_000, 1_000, 0)) as source:
             began = time.monotonic()
             for _ in range(400):
@@ -189,7 +189,7 @@ def test_rate():
 def test_window_advances_with_time():
     """TRAIL follows LEAD within the window's time when nothing is sent."""
     # req: TXW-04 TXW-12 SRC-23
-    with net.shared() as lan, wire.Capture(lan.hosts[0]) as capture:
+    with net.shared() as lan, wire.Capture(lan.hosts[0], pgm.PORT) as capture:
         options = {pgm.PGM_AMBIENT_SPM: 100_000}
         with pgm.source(lan.hosts[0], window=(20_000, 500, 0), options=options) as source:
             for _ in range(20):
@@ -203,7 +203,7 @@ def test_window_advances_with_time():
 def test_reset_spm():
     """SO_LINGER {1,0}: an SPM with OPT_RST at once."""
     # req: OPT-59 OPT-60 OPT-62
-    with net.shared() as lan, wire.Capture(lan.hosts[0]) as capture:
+    with net.shared() as lan, wire.Capture(lan.hosts[0], pgm.PORT) as capture:
         source = pgm.source(lan.hosts[0])
         source.send(b"x")
         time.sleep(0.05)

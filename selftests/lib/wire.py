@@ -142,7 +142,8 @@ class Session:
 class Capture:
     """IPv4 packets of protocol 113 that pass a device, without a process of its own."""
 
-    def __init__(self, host, device="eth0", buffer=8 << 20):
+    def __init__(self, host, port=None, device="eth0", buffer=8 << 20):
+        self.port = port  # if given, only packets from or to this port
         with host:
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
         self.sock.setsockopt(socket.SOL_SOCKET, 33, buffer)  # SO_RCVBUFFORCE
@@ -167,6 +168,8 @@ class Capture:
                 continue
             header = (data[0] & 15) * 4
             total = struct.unpack("!H", data[2:4])[0]
+            if self.port and self.port not in struct.unpack("!HH", data[header : header + 4]):
+                continue
             found.append(
                 (
                     "out" if where[2] == socket.PACKET_OUTGOING else "in",
