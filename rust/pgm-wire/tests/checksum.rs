@@ -94,7 +94,7 @@ fn covers_bytes_behind_the_packet() {
     assert!(examine(&bytes).is_ok());
 }
 
-// req: WIRE-13 WIRE-18
+// req: WIRE-13
 #[test]
 fn header_and_payload_may_be_summed_apart() {
     for vector in vectors::all() {

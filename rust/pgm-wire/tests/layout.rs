@@ -35,7 +35,7 @@ fn sent() {
     }
 }
 
-// req: WIRE-06 WIRE-07
+// req: WIRE-06
 #[test]
 fn session_and_data_port_by_direction() {
     for vector in vectors::all() {
@@ -162,7 +162,7 @@ fn unknown_address_family() {
     }
 }
 
-// req: WIRE-19 WIRE-20 SEC-11
+// req: WIRE-19 WIRE-20
 #[test]
 fn tsdu_length_of_data() {
     for name in [
@@ -268,7 +268,6 @@ fn reset_code_has_six_bits() {
     assert_eq!(bytes[bytes.len() - 4..], [0x8F, 4, 0, 0x3F]);
 }
 
-// req: FEC-08 FEC-26
 #[test]
 fn parity_packets_are_no_fragments() {
     let vector = named("ODATA, parity");

@@ -253,7 +253,7 @@ fn unknown_options_are_passed_over_whatever_opx_says() {
     }
 }
 
-// req: OPT-07 OPT-11 OPT-24
+// req: OPT-07 OPT-11
 #[test]
 fn dirty_third_bytes() {
     for dirty in 0..=255 {
@@ -270,7 +270,7 @@ fn dirty_third_bytes() {
     }
 }
 
-// req: OPT-15 FEC-28
+// req: OPT-15
 #[test]
 fn the_first_of_a_type_counts() {
     let bytes = accepted("ODATA", "03080000 00000001 0d040000 83080000 00000002");
@@ -415,7 +415,6 @@ fn nak_lists_of_every_length() {
     }
 }
 
-// req: FEC-08
 #[test]
 fn parity_group_zero_is_no_option() {
     let mut bytes = accepted("ODATA", "89080000 00000000");

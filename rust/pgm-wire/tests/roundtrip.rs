@@ -276,7 +276,7 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    // req: WIRE-02 WIRE-13 WIRE-19 WIRE-23 OPT-06 OPT-31
+    // req: WIRE-02 WIRE-13 WIRE-19 WIRE-23 OPT-06
     #[test]
     fn sent_is_received(
         repr in repr(),
