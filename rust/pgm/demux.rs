@@ -82,10 +82,7 @@ fn label(skb: &mut SkBuff) -> Result<Label, Discard> {
 /// # Safety
 ///
 /// In a softirq; `net` is live.
-unsafe fn dispatch(
-    net: *const b::net,
-    mut skb: SkBuff,
-) -> Result<(), (Discard, Option<SkBuff>)> {
+unsafe fn dispatch(net: *const b::net, mut skb: SkBuff) -> Result<(), (Discard, Option<SkBuff>)> {
     let label = match label(&mut skb) {
         Ok(label) => label,
         Err(discard) => return Err((discard, Some(skb))),
@@ -209,11 +206,13 @@ unsafe fn has_session(
 ) -> bool {
     // SAFETY: The key of a hashed socket is constant, but for a listener's id, which is set once.
     let id = unsafe { addr_of!((*sk.as_ptr()).key.listener).read_volatile() };
+    if id == 0 {
+        return false;
+    }
     // SAFETY: As for the caller.
-    id != 0
-        && unsafe {
-            find_session(guard, tables, id, label.tsi, label.arrival).is_some_and(|sk| is_open(sk))
-        }
+    unsafe {
+        find_session(guard, tables, id, label.tsi, label.arrival).is_some_and(|sk| is_open(sk))
+    }
 }
 
 /// Whether packets go to the session itself, not by way of its listener.
@@ -343,9 +342,9 @@ pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
         } else {
             let (mut low, mut high) = (0, 0);
             b::inet_sk_get_local_port_range(sock, &mut low, &mut high);
-            let span = (high - low).max(0) as u64 + 1;
+            let span = u64::from(high.abs_diff(low)).saturating_add(1);
             (0..64)
-                .map(|_| (low as u64 + crate::sock::random_u64() % span) as u16)
+                .map(|_| low.wrapping_add((crate::sock::random_u64() % span) as c_int) as u16)
                 .find(|port| free(*port))
                 .ok_or(EADDRINUSE)?
         };

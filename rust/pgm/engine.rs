@@ -11,8 +11,8 @@ use pgm_core::receiver::{Data, Delivery, End};
 use pgm_core::{Duration, Instant, Transmit};
 use pgm_wire::{Addr, Tsi, HEADER_MAX};
 
-use crate::net::output::Path;
 use crate::net::lock::{BhLock, Locked};
+use crate::net::output::Path;
 use crate::net::skb::{RxInfo, SkBuff};
 use crate::net::{output, timer};
 use crate::sock::{self, Loss, PgmSock, Receive, State};
@@ -178,7 +178,7 @@ fn end_session(sk: &mut Locked<'_>, end: End) {
     sk.ended = true;
     if let Some(error) = error {
         // SAFETY: The lock is held, the socket is live.
-        unsafe { b::pgm_report_error(sk.sock(), -error.to_errno()) };
+        unsafe { b::pgm_report_error(sk.sock(), error.to_errno().wrapping_neg()) };
     }
 }
 

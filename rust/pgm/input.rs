@@ -179,4 +179,3 @@ fn admit(
     skb.charge_receive(sk.as_ptr());
     Ok(Some(skb))
 }
-

@@ -12,7 +12,8 @@ use pgm_core::receiver::{Receiver, ReceiverConfig};
 use pgm_core::Discard;
 use pgm_wire::{Addr, Body, Packet};
 
-use crate::net::lock::{Locked, UserLock};
+use crate::children::Children;
+use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::membership::Arrival;
 use crate::net::output::Path;
 use crate::net::rcu::ReadGuard;
@@ -27,20 +28,14 @@ pub(crate) struct Listener {
     /// Names the listener in its sessions' keys; never used twice.
     id: u64,
     /// Sessions that wait for accept(), oldest first.
-    queue: KVec<Child>,
+    queue: Children,
     /// Sources that announced themselves by an SPM and sent no data yet, oldest first. A session
     /// that knows where its source begins can ask for data it lost at the very start.
-    announced: KVec<Child>,
+    announced: Children,
 }
 
 /// Announced sources a listener keeps; a new one takes the place of the oldest.
 const ANNOUNCED_MAX: usize = 64;
-
-/// A session nobody accepted yet; the listener owns its reference.
-struct Child(NonNull<PgmSock>);
-
-// SAFETY: The socket is only touched under its own lock.
-unsafe impl Send for Child {}
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -71,8 +66,8 @@ pub(crate) unsafe extern "C" fn listen(sock: *mut b::socket, backlog: c_int) -> 
             let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
             sk.receive = Receive::Listener(Listener {
                 id,
-                queue: KVec::new(),
-                announced: KVec::new(),
+                queue: Children::new(),
+                announced: Children::new(),
             });
             addr_of_mut!((*sk.as_ptr()).key.listener).write_volatile(id);
             b::pgm_sk_set_state(sk.sock(), b::TCP_LISTEN as c_int);
@@ -178,17 +173,14 @@ fn announce(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSo
         return Err(Discard::NoSocket);
     };
     if listener.announced.len() >= ANNOUNCED_MAX {
-        if let Ok(Child(oldest)) = listener.announced.remove(0) {
-            // SAFETY: The list owned the reference.
+        if let Some(oldest) = listener.announced.pop() {
+            // SAFETY: The queue owned the reference.
             unsafe { destroy(oldest) };
         }
     }
-    // SAFETY: The child is ours until the list takes it; its key is complete.
+    // SAFETY: The child is ours until the queue takes it; its key is complete.
     unsafe {
-        if listener.announced.push(Child(child), GFP_ATOMIC).is_err() {
-            destroy(child);
-            return Err(Discard::NoMemory);
-        }
+        listener.announced.push(child);
         demux::add_session(child.as_ptr());
     }
     Ok(child)
@@ -200,22 +192,17 @@ fn offer(sk: &mut Locked<'_>, child: NonNull<PgmSock>) -> Result<(), Discard> {
     let Receive::Listener(listener) = &mut sk.receive else {
         return Err(Discard::NoSocket);
     };
-    let Some(place) = listener.announced.iter().position(|c| c.0 == child) else {
-        // It waits already.
-        return Ok(());
-    };
     // SAFETY: The lock is held.
     unsafe {
+        let Some(child) = listener.announced.remove(child) else {
+            // It waits already.
+            return Ok(());
+        };
         if b::pgm_acceptq_is_full(sock) {
+            listener.announced.push(child);
             return Err(Discard::SessionLimit);
         }
-        if listener.queue.reserve(1, GFP_ATOMIC).is_err() {
-            return Err(Discard::NoMemory);
-        }
-        if let Ok(child) = listener.announced.remove(place) {
-            // There is room for it.
-            let _ = listener.queue.push_within_capacity(child);
-        }
+        listener.queue.push(child);
         demux::open_session(child.as_ptr());
         b::pgm_acceptq_added(sock);
         b::pgm_data_ready(sock);
@@ -292,7 +279,7 @@ unsafe fn destroy(child: NonNull<PgmSock>) {
     // SAFETY: By the caller; the child's own lock keeps packets out.
     unsafe {
         let sock: *mut b::sock = child.as_ptr().cast();
-        let mut lock = crate::net::lock::BhLock::new_nested(child);
+        let mut lock = BhLock::new_nested(child);
         if let Some(mut state) = lock.state() {
             crate::close::release(&mut state);
         }
@@ -307,17 +294,17 @@ pub(crate) fn drain(sk: &mut Locked<'_>) {
     let Receive::Listener(listener) = &mut sk.receive else {
         return;
     };
-    let queue = core::mem::take(&mut listener.queue);
-    let announced = core::mem::take(&mut listener.announced);
+    let mut queue = core::mem::replace(&mut listener.queue, Children::new());
+    let mut announced = core::mem::replace(&mut listener.announced, Children::new());
     let sock = sk.sock();
-    for Child(child) in queue {
+    while let Some(child) = queue.pop() {
         // SAFETY: The queue owned the reference.
         unsafe {
             b::pgm_acceptq_removed(sock);
             destroy(child);
         }
     }
-    for Child(child) in announced {
+    while let Some(child) = announced.pop() {
         // SAFETY: As above.
         unsafe { destroy(child) };
     }
@@ -370,7 +357,7 @@ unsafe fn next_session(sk: *mut b::sock, noblock: bool) -> Result<NonNull<PgmSoc
         let Receive::Listener(listener) = &mut sk.receive else {
             return Err(EINVAL);
         };
-        if let Ok(Child(child)) = listener.queue.remove(0) {
+        if let Some(child) = listener.queue.pop() {
             // SAFETY: The lock is held.
             unsafe { b::pgm_acceptq_removed(sk.sock()) };
             return Ok(child);

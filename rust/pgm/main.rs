@@ -11,6 +11,7 @@
 use kernel::prelude::*;
 use pgm_bindings as b;
 
+mod children;
 mod close;
 mod demux;
 mod engine;

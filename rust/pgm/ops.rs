@@ -106,10 +106,9 @@ unsafe extern "C" fn ioctl(sk: *mut b::sock, command: c_int, answer: *mut c_int)
         };
         *answer = match command as u32 {
             b::SIOCINQ_ => receive::next_len(&sk),
-            b::SIOCOUTQ_ => sk
-                .source
-                .as_ref()
-                .map_or(0, |source| source.queued_bytes().try_into().unwrap_or(c_int::MAX)),
+            b::SIOCOUTQ_ => sk.source.as_ref().map_or(0, |source| {
+                source.queued_bytes().try_into().unwrap_or(c_int::MAX)
+            }),
             _ => return ENOIOCTLCMD.to_errno(),
         };
         0

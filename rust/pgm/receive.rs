@@ -121,8 +121,8 @@ unsafe fn read(
         let mut skb = first;
         loop {
             let info = SkBuff::rx_info(skb);
-            let have = ((*skb).len - (*info).read) as usize;
-            let part = have.min(len - copied);
+            let have = (*skb).len.saturating_sub((*info).read) as usize;
+            let part = have.min(len.saturating_sub(copied));
             let copy = b::pgm_copy_datagram(skb, (*info).read as c_int, msg, part as c_int);
             if copy != 0 {
                 // What was copied before is gone from the queue, unless this was a peek.
@@ -132,11 +132,11 @@ unsafe fn read(
                     Err(Error::from_errno(copy))
                 };
             }
-            copied += part;
+            copied = copied.saturating_add(part);
             let emptied = part == have;
             let last = (*info).last;
             if !peek {
-                (*info).read += part as u32;
+                (*info).read = (*info).read.saturating_add(part as u32);
             }
             if !emptied {
                 break;
@@ -183,7 +183,7 @@ unsafe fn describe(sk: &mut Locked<'_>, msg: *mut b::msghdr, skb: *mut b::sk_buf
         if !name.is_null() {
             let ip = b::pgm_ip_hdr(skb);
             let mut sin: b::sockaddr_in = core::mem::zeroed();
-            sin.sin_family = b::AF_INET as _;
+            sin.sin_family = b::AF_INET as u16;
             sin.sin_port = info.tsi.sport.to_be();
             sin.sin_addr.s_addr = (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr;
             name.write_unaligned(sin);
@@ -226,7 +226,10 @@ pub(crate) fn next_len(sk: &Locked<'_>) -> c_int {
             return 0;
         }
         let info = SkBuff::rx_info(skb).read();
-        info.apdu_left.saturating_sub(info.read).try_into().unwrap_or(c_int::MAX)
+        info.apdu_left
+            .saturating_sub(info.read)
+            .try_into()
+            .unwrap_or(c_int::MAX)
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct PgmSock {
     pub(crate) key: Key,
     /// A session that data came for: packets no longer pass through its listener.
     pub(crate) open: AtomicBool,
+    /// The next session of the listener's queue; see [`crate::children`].
+    pub(crate) next: *mut PgmSock,
     /// Owned; only followed under the socket lock, or when the socket is destroyed.
     pub(crate) state: *mut State,
 }

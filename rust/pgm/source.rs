@@ -8,9 +8,10 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::source::{Source, SourceConfig};
-use pgm_core::Duration;
+use pgm_core::{Duration, Heap};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
+use crate::net::heap::KernelHeap;
 use crate::net::lock::{Locked, UserLock};
 use crate::net::output::{Path, Way};
 use crate::net::skb::TxPayload;
@@ -164,7 +165,7 @@ fn start(sk: &mut Locked<'_>, group: Group) -> Result {
         }
     };
     sk.source = Some(source);
-    sk.mss = mtu - IP_HEADER - DATA_HEADER;
+    sk.mss = mtu.saturating_sub(IP_HEADER + DATA_HEADER);
     sk.mss_fragment = mss_fragment;
     sk.path = Path {
         group: group.addr,
@@ -250,7 +251,8 @@ unsafe fn send(
     len: usize,
 ) -> Result<c_int> {
     // SAFETY: `msg` is valid, its name was copied to kernel memory.
-    let (flags, name, name_len) = unsafe { ((*msg).msg_flags, (*msg).msg_name, (*msg).msg_namelen) };
+    let (flags, name, name_len) =
+        unsafe { ((*msg).msg_flags, (*msg).msg_name, (*msg).msg_namelen) };
     if !may_send(sk) || flags & (b::MSG_OOB | b::MSG_MORE) != 0 {
         return Err(EOPNOTSUPP);
     }
@@ -280,7 +282,9 @@ unsafe fn send(
     let fragments = if len <= sk.mss {
         1
     } else {
-        len.div_ceil(sk.mss_fragment.max(1))
+        // Not div_ceil(), which the kernel's build does not inline.
+        let mss = sk.mss_fragment.max(1);
+        len.saturating_sub(1) / mss + 1
     };
     debug_assert!(fragments <= FRAGMENTS_SENT);
     wait_for_room(sk, fragments, len, flags & b::MSG_DONTWAIT != 0)?;
@@ -327,24 +331,20 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
 /// `msg` is that of this sendmsg() call.
 unsafe fn push(sk: &mut Locked<'_>, msg: *mut b::msghdr, fragments: u32, len: u32) -> Result {
     let this = sk.as_ptr();
-    let mss = if fragments == 1 {
-        len
-    } else {
-        sk.mss_fragment
-    };
-    let mut parts = KVec::with_capacity(fragments as usize, GFP_KERNEL)?;
+    let mss = if fragments == 1 { len } else { sk.mss_fragment };
+    let mut parts = KernelHeap::array(fragments as usize).ok_or(ENOBUFS)?;
     let mut offset = 0;
-    for _ in 0..fragments {
-        let size = mss.min(len - offset);
+    for part in parts.iter_mut() {
+        let size = mss.min(len.saturating_sub(offset));
         // SAFETY: By the caller.
         let (payload, sum) = unsafe { TxPayload::read(this, msg, size)? };
-        parts.push((offset, size, payload, sum), GFP_KERNEL)?;
-        offset += size;
+        *part = Some((offset, size, payload, sum));
+        offset = offset.saturating_add(size);
     }
     let source = sk.source.as_mut().ok_or(EPIPE)?;
     source.reserve(fragments).map_err(|_| ENOBUFS)?;
     let now = timer::now();
-    for (offset, size, payload, sum) in parts {
+    for (offset, size, payload, sum) in parts.iter_mut().filter_map(Option::take) {
         let fragment = (fragments > 1).then_some((offset, len));
         // The slots are reserved; should one be refused all the same, the APDU is cut short and
         // its receivers report it.

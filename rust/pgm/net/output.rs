@@ -46,12 +46,7 @@ impl Way {
     /// # Safety
     ///
     /// `sk` is locked.
-    pub(crate) unsafe fn find(
-        sk: *mut b::sock,
-        oif: i32,
-        daddr: u32,
-        saddr: u32,
-    ) -> Result<Self> {
+    pub(crate) unsafe fn find(sk: *mut b::sock, oif: i32, daddr: u32, saddr: u32) -> Result<Self> {
         // SAFETY: An all-zero flow is valid; the helper fills it.
         let mut flow: b::flowi4 = unsafe { core::mem::zeroed() };
         // SAFETY: The socket is valid; on success we own one reference to the route.
@@ -76,7 +71,13 @@ impl Way {
     /// An address of the outgoing interface, for routes that name none (loopback).
     pub(crate) fn device_address(&self) -> u32 {
         // SAFETY: The route holds its device.
-        unsafe { b::inet_select_addr(b::pgm_rt_dev(self.route.0).cast(), 0, b::rt_scope_t_RT_SCOPE_HOST as c_int) }
+        unsafe {
+            b::inet_select_addr(
+                b::pgm_rt_dev(self.route.0).cast(),
+                0,
+                b::rt_scope_t_RT_SCOPE_HOST as c_int,
+            )
+        }
     }
 }
 
@@ -99,7 +100,9 @@ pub(crate) unsafe fn send(
         Destination::Group | Destination::GroupLocal => (path.group, path.source, path.oif),
         Destination::Unicast(Addr::V4(addr)) => {
             // SAFETY: The socket is valid.
-            (u32::from_ne_bytes(addr), 0, unsafe { b::pgm_sk_bound_dev(sk) })
+            (u32::from_ne_bytes(addr), 0, unsafe {
+                b::pgm_sk_bound_dev(sk)
+            })
         }
         Destination::Unicast(Addr::V6(_)) => return Err(EAFNOSUPPORT),
     };
@@ -146,11 +149,7 @@ pub(crate) unsafe fn send(
         (*ip).protocol = b::IPPROTO_PGM as u8;
         (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr = way.source;
         (*ip).__bindgen_anon_1.__bindgen_anon_1.daddr = daddr;
-        core::ptr::copy_nonoverlapping(
-            options.as_ptr(),
-            ip.cast::<u8>().add(20),
-            options.len(),
-        );
+        core::ptr::copy_nonoverlapping(options.as_ptr(), ip.cast::<u8>().add(20), options.len());
         b::skb_set_owner_w(skb, sk);
         b::pgm_clear_ipcb(skb);
         b::pgm_set_tx_meta(skb, sk);

@@ -231,7 +231,7 @@ impl Drop for TxPayload {
     fn drop(&mut self) {
         // SAFETY: The payload was charged when it was made; the window is only touched under the
         // socket lock or when the socket is destroyed.
-        unsafe { b::pgm_wmem_queued_add(self.sk.cast(), -self.skb.truesize()) };
+        unsafe { b::pgm_wmem_queued_add(self.sk.cast(), self.skb.truesize().wrapping_neg()) };
     }
 }
 
