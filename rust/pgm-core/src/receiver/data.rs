@@ -40,9 +40,7 @@ impl<P, H: Heap> Receiver<P, H> {
         if self.path.is_none() && !self.config.passive {
             self.spmr.want(now, &mut self.rng, &self.config);
         }
-        self.window.advance(data.trail);
-        let limit = self.limit();
-        self.cursor.skip(&mut self.window, &mut self.repair, limit);
+        self.advance(data.trail);
         let useless = match self.window.place(sqn, self.cursor.next()) {
             Place::Useless(why) => Some(why),
             _ => None,

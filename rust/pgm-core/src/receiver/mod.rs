@@ -159,7 +159,6 @@ impl<P, H: Heap> Receiver<P, H> {
     /// Gives missing numbers their slots and starts their recovery.
     fn maintain(&mut self, now: Instant) {
         let slots = self.window.materialise(now);
-        self.stats.missing_sqns = self.window.found;
         let confirmed = self
             .repair
             .confirm(&mut self.window, now, &mut self.rng, &self.config);
@@ -353,11 +352,6 @@ impl<P, H: Heap> Receiver<P, H> {
     /// What happened so far.
     pub const fn stats(&self) -> &ReceiverStats {
         &self.stats
-    }
-
-    /// The group of the session.
-    pub const fn group(&self) -> Addr {
-        self.config.group
     }
 
     /// The session.

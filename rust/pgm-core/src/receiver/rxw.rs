@@ -79,7 +79,7 @@ pub(super) struct Window<P, H: Heap> {
     /// The first number that may be without a slot.
     pub(super) front: Sqn,
     /// One past the highest number with a slot.
-    top: Sqn,
+    pub(super) top: Sqn,
     /// One past the highest number known to exist.
     pub(super) end: Sqn,
     /// Missing numbers below this are lost in the network, not late (§6.3).
@@ -90,9 +90,10 @@ pub(super) struct Window<P, H: Heap> {
     /// Slots that hold data, and slots given up.
     held: u32,
     lost: u32,
-    /// Numbers found missing since the window opened.
-    pub(super) found: u64,
     open: bool,
+    /// Slots looked at, for tests of how much work a call does.
+    #[cfg(test)]
+    pub(super) touched: core::cell::Cell<u64>,
 }
 
 /// How a bounded piece of work ended.
@@ -124,9 +125,15 @@ impl<P, H: Heap> Window<P, H> {
             second: None,
             held: 0,
             lost: 0,
-            found: 0,
             open: false,
+            #[cfg(test)]
+            touched: core::cell::Cell::new(0),
         }
+    }
+
+    fn touch(&self) {
+        #[cfg(test)]
+        self.touched.set(self.touched.get().saturating_add(1));
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -148,6 +155,12 @@ impl<P, H: Heap> Window<P, H> {
     pub(super) fn missing(&self) -> u32 {
         let known = self.end.since(self.commit);
         known.saturating_sub(self.held).saturating_sub(self.lost)
+    }
+
+    /// Numbers given up that are still in the window.
+    #[cfg(test)]
+    pub(super) const fn lost(&self) -> u32 {
+        self.lost
     }
 
     /// Data packets in the window.
@@ -240,11 +253,13 @@ impl<P, H: Heap> Window<P, H> {
 
     /// What is known of `sqn`, which lies in [commit, commit + capacity).
     pub(super) fn state(&self, sqn: Sqn) -> Option<&State<P>> {
+        self.touch();
         self.ring.get(sqn).map(|slot| &slot.state)
     }
 
     /// What is known of `sqn` if it is missing and can still be had.
     pub(super) fn missing_mut(&mut self, sqn: Sqn) -> Option<&mut Missing> {
+        self.touch();
         if !self.reaches(sqn) || sqn.before(self.trail) {
             return None;
         }
@@ -261,6 +276,7 @@ impl<P, H: Heap> Window<P, H> {
 
     /// Puts a state at `sqn`, which lies in [commit, commit + capacity) and has no deadline.
     pub(super) fn put(&mut self, sqn: Sqn, state: State<P>) -> Result<(), NoMemory> {
+        self.touch();
         let is_data = matches!(state, State::Data(_));
         let is_lost = matches!(state, State::Lost);
         match self.ring.get_mut(sqn) {
@@ -289,6 +305,7 @@ impl<P, H: Heap> Window<P, H> {
 
     /// Takes the lowest number out of the window. Its deadline was cancelled before.
     pub(super) fn take(&mut self) -> Option<State<P>> {
+        self.touch();
         let state = self.ring.take_lowest(self.commit).map(|slot| slot.state);
         match state {
             Some(State::Data(_)) => self.held = self.held.saturating_sub(1),
@@ -327,7 +344,7 @@ impl<P, H: Heap> Window<P, H> {
             if !self.wants_slots() {
                 return Work::Done;
             }
-            if self.ring.get(self.front).is_some() {
+            if self.state(self.front).is_some() {
                 self.front = self.front.next();
                 continue;
             }
@@ -335,7 +352,6 @@ impl<P, H: Heap> Window<P, H> {
             if self.put(self.front, state).is_err() {
                 return Work::Starved;
             }
-            self.found = self.found.saturating_add(1);
         }
         Work::More
     }

@@ -78,15 +78,22 @@ impl<P, H: Heap> Receiver<P, H> {
             }
         }
         if self.window.is_open() {
-            self.window.advance(spm.trail);
+            self.advance(spm.trail);
             self.window.learn_lead(spm.lead);
         }
+    }
+
+    /// Obeys an advertised trailing edge, and makes room for what comes after it.
+    pub(super) fn advance(&mut self, trail: Sqn) {
+        self.window.advance(trail);
+        let limit = self.limit();
+        self.cursor.skip(&mut self.window, &mut self.repair, limit);
     }
 
     /// Nothing more is received: all that is missing is lost.
     pub(super) fn cut(&mut self) {
         if self.window.is_open() {
-            self.window.advance(self.window.end);
+            self.advance(self.window.end);
         }
     }
 }

@@ -4,7 +4,10 @@
 
 #![allow(clippy::arithmetic_side_effects)]
 
+mod bounds;
 mod fragments;
+mod invariants;
+mod model;
 mod naks;
 mod peers;
 mod reception;
@@ -99,6 +102,8 @@ pub(super) struct Rig<H: Heap = StdHeap> {
     spm_sqn: u32,
     /// Off: the payload handle is withheld.
     pub(super) room: bool,
+    /// The most slots that one call looked at.
+    pub(super) worst: u64,
 }
 
 impl Rig<StdHeap> {
@@ -118,12 +123,18 @@ impl<H: Heap> Rig<H> {
             pieces: Vec::new(),
             spm_sqn: 0,
             room: true,
+            worst: 0,
         }
+    }
+
+    fn note(&mut self) {
+        self.worst = self.worst.max(self.rx.window.touched.replace(0));
     }
 
     /// Polls until nothing is left, as the owner does after every call.
     pub(super) fn settle(&mut self) {
         while let Some(delivery) = self.rx.poll_deliver() {
+            self.note();
             match delivery {
                 Delivery::Data(data) => {
                     assert_eq!(data.payload, data.sqn.get());
@@ -143,8 +154,10 @@ impl<H: Heap> Rig<H> {
                 }
             }
         }
+        self.note();
         let mut buf = [0; HEADER_MAX];
         while let Some(transmit) = self.rx.poll_transmit(self.now, &mut buf) {
+            self.note();
             assert!(transmit.payload.is_none() && !transmit.router_alert);
             let packet = Packet::parse(&buf[..transmit.header_len]).unwrap();
             assert_eq!(packet.header.kind, transmit.kind);
@@ -186,6 +199,7 @@ impl<H: Heap> Rig<H> {
             }
             self.now = self.now.max(at);
             self.rx.handle_timeout(self.now);
+            self.note();
             self.settle();
             steps += 1;
             assert!(steps < 1_000_000, "the clock stands still");
@@ -198,6 +212,7 @@ impl<H: Heap> Rig<H> {
         let packet = Packet::parse(&bytes).unwrap();
         let payload = (repr.kind().has_payload() && self.room).then_some(id);
         let result = self.rx.handle(self.now, OTHER, &packet, payload);
+        self.note();
         self.settle();
         result
     }
