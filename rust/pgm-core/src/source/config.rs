@@ -2,6 +2,8 @@
 
 //! What a source is told once, before it starts.
 
+use core::fmt;
+
 use pgm_wire::{Addr, Sqn, Tsi};
 
 use crate::time::{Duration, Instant};
@@ -12,7 +14,7 @@ const INTERVALS: usize = 32;
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The intervals between heartbeat SPMs: IHB_MIN first, IHB_MAX last (RFC 3208 §5.1.5).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Heartbeat {
     intervals: [Duration; INTERVALS],
     last: usize,
@@ -61,6 +63,15 @@ impl Heartbeat {
     /// IHB_MIN, which also spaces the answers to SPMRs (RFC 3208 §13.4).
     pub fn min(&self) -> Duration {
         self.interval(0)
+    }
+}
+
+impl fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.last.saturating_add(1);
+        f.debug_list()
+            .entries(self.intervals.iter().take(named))
+            .finish()
     }
 }
 
