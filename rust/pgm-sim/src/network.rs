@@ -10,6 +10,7 @@ use pgm_wire::{checksum, Addr, Body, Packet, PacketType, HEADER_MAX};
 
 use crate::clock::{Events, Timers};
 use crate::draw::Draw;
+use crate::heap;
 use crate::link::{Arrival, Link};
 use crate::node::{ReceiverNode, SourceNode};
 use crate::oracle::{Rules, Witness};
@@ -77,6 +78,7 @@ impl<'a> Network<'a> {
             &mut rng.fork(),
         );
         let shared = Link::new(scenario.shared, rng.fork());
+        heap::refuse(scenario.refusals, rng.fork());
         let receivers: Vec<ReceiverNode> = (0..)
             .zip(&scenario.places)
             .map(|(n, place): (u16, _)| {
@@ -237,7 +239,8 @@ impl<'a> Network<'a> {
             self.multicast(kind, bytes.into());
         }
         if let Some(at) = self.source.next_apdu_at(&self.workload) {
-            if at > self.now {
+            if at > self.now && self.source.planned != Some(at) {
+                self.source.planned = Some(at);
                 self.events.plan(at, Event::Feed);
             }
         }

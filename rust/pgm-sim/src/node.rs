@@ -4,23 +4,31 @@
 
 use pgm_core::receiver::{Place, Receiver};
 use pgm_core::source::Source;
-use pgm_core::{Instant, StdHeap};
+use pgm_core::{Duration, Instant};
 use pgm_wire::checksum::Sum;
 use pgm_wire::{Addr, Sqn};
 
+use crate::heap::MeagreHeap;
 use crate::link::Link;
 use crate::oracle::Witness;
 use crate::scenario::{Ending, Scenario};
 use crate::workload::Workload;
 
+/// An application that was refused memory tries again after so long.
+const RETRY: Duration = Duration::from_millis(5);
+
 /// The source's host.
 pub struct SourceNode {
     /// The engine.
-    pub engine: Source<Vec<u8>, StdHeap>,
+    pub engine: Source<Vec<u8>, MeagreHeap>,
     /// The link that all its packets pass.
     pub shared: Link,
     next: usize,
     closes: bool,
+    /// When memory for the next APDU was refused.
+    refused_at: Option<Instant>,
+    /// When the application looks again.
+    pub planned: Option<Instant>,
     /// It vanished.
     pub dead: bool,
 }
@@ -31,6 +39,8 @@ impl SourceNode {
             engine: Source::new(scenario.source, now),
             shared,
             next: 0,
+            refused_at: None,
+            planned: None,
             closes: scenario.ending == Ending::Fin,
             dead: false,
         }
@@ -48,9 +58,10 @@ impl SourceNode {
             if apdu.at > now || !self.engine.room(count, len as u64) {
                 return Ok(());
             }
-            self.engine
-                .reserve(count)
-                .map_err(|_| "memory was refused")?;
+            if self.engine.reserve(count).is_err() {
+                self.refused_at = Some(now);
+                return Ok(());
+            }
             for place in 0..fragments {
                 let sqn = self.push(now, workload, place)?;
                 if workload.index(sqn) != workload.len() {
@@ -77,9 +88,12 @@ impl SourceNode {
         pushed.map_err(|_| "a reserved push was refused".to_owned())
     }
 
-    /// When the application has its next APDU ready.
-    pub fn next_apdu_at(&self, workload: &Workload) -> Option<Instant> {
-        workload.apdus.get(self.next).map(|apdu| apdu.at)
+    /// When the application wants to send its next APDU, which may be the time at which it could
+    /// not.
+    pub fn next_apdu_at(&mut self, workload: &Workload) -> Option<Instant> {
+        let apdu = workload.apdus.get(self.next)?;
+        let retry = self.refused_at.take().map(|at| at.after(RETRY));
+        Some(retry.map_or(apdu.at, |retry| apdu.at.max(retry)))
     }
 }
 
@@ -88,7 +102,7 @@ pub struct ReceiverNode {
     /// Its address.
     pub addr: Addr,
     /// The engine, from the first packet of the session on.
-    pub engine: Option<Receiver<Vec<u8>, StdHeap>>,
+    pub engine: Option<Receiver<Vec<u8>, MeagreHeap>>,
     /// From the source.
     pub down: Link,
     /// To the source.

@@ -96,6 +96,8 @@ pub struct Scenario {
     pub places: Vec<Place>,
     /// How it ends.
     pub ending: Ending,
+    /// How often the engines are refused memory, in parts per million.
+    pub refusals: u64,
     /// Whether window and retries are so ample that nothing may be lost.
     pub ample: bool,
 }
@@ -129,6 +131,7 @@ impl Scenario {
             places,
             ending: Self::ending(&mut rng, span),
             ample: rng.chance(700_000),
+            refusals: *pick(&mut rng, &[0, 0, 0, 10_000, 300_000]),
         };
         if scenario.ample {
             scenario.make_ample(rate, span);

@@ -72,6 +72,7 @@ pub fn scenario(seed: u64, receivers: u32, loss: u64, rtt: Duration) -> Scenario
         },
         places: (0..receivers).map(place).collect(),
         ending: Ending::Fin,
+        refusals: 0,
         ample: true,
     }
 }
