@@ -39,6 +39,7 @@ endif
 
 lab-modules: ## build pgm.ko for the lab's kernel
 	@$(LAB) make $(kbuild)
+	@echo "built build/module/pgm.ko for $$($(LAB) path release)"
 
 tool: ## build the user's tool
 	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm

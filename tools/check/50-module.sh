@@ -4,6 +4,10 @@
 # way to panic.
 . tools/check/result.sh
 
-try "module builds" tools/lab/lab make
+if ! tools/lab/lab make; then
+	echo "not ok module builds"
+	exit 1
+fi
+echo "ok module builds"
 try "clippy, module" tools/lab/lab make CLIPPY=1
 try "no panic in pgm.ko" tools/lab/lab shell-in tools/check/panics build/module/pgm.ko
