@@ -113,6 +113,10 @@ impl<P, H: Heap> Receiver<P, H> {
         }
         if let Some(missing) = missing {
             if repair || missing.is_confirmed() {
+                if !missing.is_confirmed() {
+                    // Somebody else's repair came before we asked.
+                    self.repair.assumed = self.repair.assumed.saturating_add(1);
+                }
                 let ns = now.since(missing.detected).nanos();
                 count(&mut self.stats.repaired_sqns);
                 add(&mut self.stats.recovery_ns_total, ns);

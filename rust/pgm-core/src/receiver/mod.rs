@@ -162,6 +162,7 @@ impl<P, H: Heap> Receiver<P, H> {
         let confirmed = self
             .repair
             .confirm(&mut self.window, now, &mut self.rng, &self.config);
+        self.stats.missing_sqns = self.repair.assumed;
         self.backlog = slots == Work::More || confirmed == Work::More;
         self.retry = if slots == Work::Starved || confirmed == Work::Starved {
             Some(now.after(MEMORY_RETRY))
@@ -352,6 +353,11 @@ impl<P, H: Heap> Receiver<P, H> {
     /// What happened so far.
     pub const fn stats(&self) -> &ReceiverStats {
         &self.stats
+    }
+
+    /// The group of the session.
+    pub const fn group(&self) -> Addr {
+        self.config.group
     }
 
     /// The session.

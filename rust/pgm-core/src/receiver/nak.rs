@@ -92,6 +92,8 @@ pub(super) struct Repair<H: Heap> {
     /// NAK packets sent since the last pause, and when the last one left.
     burst: u32,
     last_sent: Instant,
+    /// Numbers whose loss was assumed since reception began.
+    pub(super) assumed: u64,
 }
 
 impl<H: Heap> Repair<H> {
@@ -104,6 +106,7 @@ impl<H: Heap> Repair<H> {
             not_before: Instant::ZERO,
             burst: 0,
             last_sent: Instant::ZERO,
+            assumed: 0,
         }
     }
 
@@ -241,6 +244,9 @@ impl<H: Heap> Repair<H> {
             _ => to.set(ring, sqn, at)?,
         }
         if let Some(State::Missing(missing)) = ring.get_mut(sqn).map(|slot| &mut slot.state) {
+            if missing.phase == Phase::Tempered {
+                self.assumed = self.assumed.saturating_add(1);
+            }
             if missing.phase != phase {
                 missing.phase = phase;
                 missing.entered = now;

@@ -13,7 +13,7 @@ use crate::deadlines::{Deadlines, Position, Positions};
 use crate::discard::Discard;
 use crate::memory::{Heap, NoMemory};
 use crate::paged::Paged;
-use crate::receiver::{Delivery, End, Place, Receiver, ReceiverConfig};
+use crate::receiver::{Delivery, End, Place, Receiver, ReceiverConfig, ReceiverStats};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::transmit::Transmit;
@@ -107,6 +107,8 @@ struct Queue {
 /// The sessions of one datagram socket. `P` is the payload handle.
 pub struct Peers<P, H: Heap> {
     config: ReceiverConfig,
+    /// What sessions counted that are no more.
+    past: ReceiverStats,
     limit: u32,
     rng: Rng,
     keys: [u64; 2],
@@ -139,6 +141,7 @@ impl<P, H: Heap> Peers<P, H> {
         };
         Self {
             config,
+            past: ReceiverStats::default(),
             limit,
             rng,
             keys,
@@ -191,18 +194,20 @@ impl<P, H: Heap> Peers<P, H> {
     }
 
     /// One packet that came for the socket: a session is made for an SPM, ODATA or RDATA of an
-    /// unknown TSI. `from` is the IP source address; for the rest see [`Receiver::handle`].
+    /// unknown TSI. `from` is the IP source address, `group` the IP destination, which is the new
+    /// session's group; for the rest see [`Receiver::handle`].
     pub fn handle(
         &mut self,
         now: Instant,
         from: Addr,
+        group: Addr,
         packet: &Packet<'_>,
         payload: Option<P>,
     ) -> Result<(), Discard> {
         let tsi = packet.tsi();
         let (index, fresh) = match self.find(tsi) {
             Some(index) => (index, false),
-            None => (self.admit(now, from, packet)?, true),
+            None => (self.admit(now, from, group, packet)?, true),
         };
         if let Some(State::Ended(heard)) = self.entry_mut(index).map(|entry| &mut entry.state) {
             *heard = now;
@@ -224,7 +229,13 @@ impl<P, H: Heap> Peers<P, H> {
     }
 
     /// Makes a session for the source of `packet`.
-    fn admit(&mut self, now: Instant, from: Addr, packet: &Packet<'_>) -> Result<u32, Discard> {
+    fn admit(
+        &mut self,
+        now: Instant,
+        from: Addr,
+        group: Addr,
+        packet: &Packet<'_>,
+    ) -> Result<u32, Discard> {
         match packet.body {
             Body::Odata(_) | Body::Rdata(_) => {}
             // What is over before we knew of it is no session of ours.
@@ -243,7 +254,11 @@ impl<P, H: Heap> Peers<P, H> {
         let mut boxed = H::array(1).ok_or(NoMemory)?;
         if let Some(place) = boxed.first_mut() {
             let seed = self.rng.next_u64();
-            *place = Some(Receiver::new(self.config, tsi, from, now, seed));
+            let config = ReceiverConfig {
+                group,
+                ..self.config
+            };
+            *place = Some(Receiver::new(config, tsi, from, now, seed));
         }
         let index = self.acquire()?;
         let chain = match self.buckets.get_mut(bucket) {
@@ -309,9 +324,8 @@ impl<P, H: Heap> Peers<P, H> {
         let Some(entry) = self.entry_mut(index) else {
             return;
         };
-        if let State::Live(_) = core::mem::replace(&mut entry.state, State::Vacant) {
-            self.live = self.live.saturating_sub(1);
-        }
+        let state = core::mem::replace(&mut entry.state, State::Vacant);
+        self.retire(&state);
         self.reclaim(index);
     }
 
@@ -465,6 +479,16 @@ impl<P, H: Heap> Peers<P, H> {
         None
     }
 
+    /// A session leaves the table: it no longer counts, what it counted does.
+    fn retire(&mut self, state: &State<P, H>) {
+        if let State::Live(boxed) = state {
+            self.live = self.live.saturating_sub(1);
+            if let Some(Some(receiver)) = boxed.first() {
+                self.past.merge(receiver.stats());
+            }
+        }
+    }
+
     /// The end of a session was delivered.
     fn bury(&mut self, index: u32, end: End) {
         let heard = self
@@ -476,9 +500,9 @@ impl<P, H: Heap> Peers<P, H> {
             (End::Expired, _) | (_, None) => self.vacate(index),
             (End::Fin | End::Reset { .. }, Some(heard)) => {
                 if let Some(entry) = self.entry_mut(index) {
-                    entry.state = State::Ended(heard);
+                    let state = core::mem::replace(&mut entry.state, State::Ended(heard));
+                    self.retire(&state);
                 }
-                self.live = self.live.saturating_sub(1);
                 self.enqueue(ENDED, index);
                 if self.refresh(index, true).is_err() {
                     self.vacate(index);
@@ -487,15 +511,19 @@ impl<P, H: Heap> Peers<P, H> {
         }
     }
 
-    /// The next packet to send; see [`Receiver::poll_transmit`].
-    pub fn poll_transmit<'a>(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<'a, P>>
+    /// The next packet to send and the group of its session; see [`Receiver::poll_transmit`].
+    pub fn poll_transmit<'a>(
+        &mut self,
+        now: Instant,
+        buf: &mut [u8],
+    ) -> Option<(Addr, Transmit<'a, P>)>
     where
         P: 'a,
     {
         while let Some(index) = self.front(TRANSMIT) {
             if let Some(receiver) = self.receiver_mut(now, index) {
                 if let Some(transmit) = receiver.poll_transmit(now, buf) {
-                    return Some(transmit);
+                    return Some((receiver.group(), transmit));
                 }
             }
             self.dequeue(TRANSMIT);
@@ -570,6 +598,15 @@ impl<P, H: Heap> Peers<P, H> {
     /// The session of `tsi`.
     pub fn get(&self, tsi: Tsi) -> Option<&Receiver<P, H>> {
         self.entry(self.find(tsi)?)?.receiver()
+    }
+
+    /// The counters of all sessions there are and were, added up.
+    pub fn stats(&self) -> ReceiverStats {
+        let mut total = self.past;
+        for receiver in self.iter() {
+            total.merge(receiver.stats());
+        }
+        total
     }
 
     /// Every session.

@@ -21,6 +21,8 @@ pub struct ReceiverStats {
     pub apdus: u64,
     /// SQNs reported lost.
     pub lost_sqns: u64,
+    /// SQNs whose loss was assumed: not those that were merely late (RFC 3208 §6.3).
+    pub missing_sqns: u64,
     /// Missing SQNs filled by RDATA, or by ODATA after loss was assumed.
     pub repaired_sqns: u64,
     /// NAK packets sent.
@@ -39,6 +41,34 @@ pub struct ReceiverStats {
     pub recovery_ns_total: u64,
     /// The longest of them.
     pub recovery_max_ns: u64,
+}
+
+impl ReceiverStats {
+    /// Adds the counters of another session; the longest recovery is the longer of both.
+    pub fn merge(&mut self, other: &ReceiverStats) {
+        for (total, n) in [
+            (&mut self.data_packets, other.data_packets),
+            (&mut self.data_bytes, other.data_bytes),
+            (&mut self.rdata_packets, other.rdata_packets),
+            (&mut self.duplicates, other.duplicates),
+            (&mut self.outside_window, other.outside_window),
+            (&mut self.refused, other.refused),
+            (&mut self.apdus, other.apdus),
+            (&mut self.lost_sqns, other.lost_sqns),
+            (&mut self.missing_sqns, other.missing_sqns),
+            (&mut self.repaired_sqns, other.repaired_sqns),
+            (&mut self.naks_sent, other.naks_sent),
+            (&mut self.nak_sqns, other.nak_sqns),
+            (&mut self.naks_heard, other.naks_heard),
+            (&mut self.ncfs, other.ncfs),
+            (&mut self.spms, other.spms),
+            (&mut self.spmrs_sent, other.spmrs_sent),
+            (&mut self.recovery_ns_total, other.recovery_ns_total),
+        ] {
+            add(total, n);
+        }
+        self.recovery_max_ns = self.recovery_max_ns.max(other.recovery_max_ns);
+    }
 }
 
 /// Adds one to a counter.

@@ -59,7 +59,7 @@ impl Bus {
             self.out.push((tsi, out));
         }
         let mut buf = [0; HEADER_MAX];
-        while let Some(transmit) = self.peers.poll_transmit(self.now, &mut buf) {
+        while let Some((_, transmit)) = self.peers.poll_transmit(self.now, &mut buf) {
             let packet = Packet::parse(&buf[..transmit.header_len]).unwrap();
             self.sent.push((packet.tsi(), transmit.kind));
         }
@@ -85,7 +85,7 @@ impl Bus {
         let bytes = bytes(tsi, repr, len);
         let packet = Packet::parse(&bytes).unwrap();
         let payload = repr.kind().has_payload().then_some(0);
-        let result = self.peers.handle(self.now, SOURCE, &packet, payload);
+        let result = self.peers.handle(self.now, SOURCE, GROUP, &packet, payload);
         self.settle();
         result
     }
@@ -277,7 +277,9 @@ fn sessions_take_turns_after_every_apdu() {
         };
         let bytes = bytes(tsi(n), &Repr::Odata(body, DataOptions::default()), 1);
         let packet = Packet::parse(&bytes).unwrap();
-        bus.peers.handle(bus.now, SOURCE, &packet, Some(0)).unwrap();
+        bus.peers
+            .handle(bus.now, SOURCE, GROUP, &packet, Some(0))
+            .unwrap();
     }
     bus.settle();
     let order: Vec<_> = bus.take_out().into_iter().map(|(tsi, _)| tsi).collect();
