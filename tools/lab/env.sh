@@ -11,7 +11,9 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # What is started through this dies with its starter and takes its children
 # along, so that an interrupted set-up leaves neither processes nor mounts.
-CONTAINED=(setpriv --pdeathsig KILL -- unshare --mount --pid --fork --kill-child --)
+# Without root it works in a user namespace, as its root.
+CONTAINED=(setpriv --pdeathsig KILL -- unshare --mount --pid --fork --kill-child)
+[ "$(id -u)" = 0 ] || CONTAINED+=(--map-root-user --map-auto)
 
 say() {
 	echo "lab: $*" >&2

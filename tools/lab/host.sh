@@ -2,13 +2,13 @@
 # shellcheck shell=bash
 # What the host must have.
 
-# host_needs COMMAND PACKAGE...: installs the packages if COMMAND (a program,
-# or a file if it starts with a slash) is missing. Prints what it could not do.
+# Installs what is missing, or says what to install.
 host_tools() {
 	local -a wanted=()
 	local program package
 	while read -r program package; do
 		case $program in
+		'') ;;
 		/*) [ -e "$program" ] || wanted+=("$package") ;;
 		*) command -v "$program" >/dev/null || wanted+=("$package") ;;
 		esac
@@ -18,11 +18,11 @@ host_tools() {
 		mke2fs e2fsprogs
 		setpriv util-linux
 		$KEYRING debian-archive-keyring
+		$([ "$(id -u)" = 0 ] || echo newuidmap uidmap)
 	EOF
+	[ ${#wanted[@]} != 0 ] || return 0
 
-	[ "$(id -u)" = 0 ] || die "please run this as root (it mounts, and uses chroot)."
-	[ ${#wanted[@]} = 0 ] && return
-	command -v apt-get >/dev/null || die "please install ${wanted[*]}, and apt."
+	{ [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || die "please install ${wanted[*]}."
 	say "installing ${wanted[*]} on the host"
 	export DEBIAN_FRONTEND=noninteractive
 	if ! { apt-get -q update && apt-get -qy install --no-install-recommends "${wanted[@]}"; } \

@@ -67,7 +67,7 @@ setup_step() {
 setup_make() {
 	local version=$1 new root release setup_begin=$SECONDS setup_log=$LABS/setup.log
 	say "making the lab for Linux $version in $LAB_DIR (once, about 5 minutes, 5 GB)"
-	find "$LABS" -mindepth 1 -maxdepth 1 -name 'new.*' -exec rm -rf --one-file-system {} +
+	setup_remove "$LABS"/new.*
 	new=$(mktemp -d "$LABS/new.XXXXXX")
 	chmod 755 "$new"
 	root=$new/root
@@ -75,7 +75,7 @@ setup_make() {
 
 	setup_step "root file system" setup_contained rootfs_make "$root"
 	release=$(release_in "$root")
-	[ "$(chroot "$root" dpkg-query -W -f '${Version}' linux-image-amd64)" = "$version" ] ||
+	grep -A9 -x 'Package: linux-image-amd64' "$root/var/lib/dpkg/status" | grep -qx "Version: $version" ||
 		die "the archive changed meanwhile, please run this again."
 	setup_step "kernel source" archive_kernel_source "$version" "$new/source.tar.xz"
 	mkdir "$new/work"
@@ -87,7 +87,7 @@ setup_make() {
 
 	echo "Linux $version, $(date -u +%F)" >"$new/complete"
 	sync -f "$new"
-	rm -rf "$LAB_DIR"
+	setup_remove "$LAB_DIR"
 	mv -T "$new" "$LAB_DIR"
 	say "$(printf '%3d s' $((SECONDS - setup_begin))) done"
 	setup_tidy
@@ -100,12 +100,16 @@ setup_contained() {
 		bash "$LAB" "$@"
 }
 
+setup_remove() {
+	"${CONTAINED[@]}" rm -rf --one-file-system "$@"
+}
+
 # Keeps the two labs used last, unless somebody is using one.
 setup_tidy() {
 	local old
 	if flock -n -x "$lab_use"; then
 		setup_finished | tail -n +3 | while read -r old; do
-			rm -rf --one-file-system "$old"
+			setup_remove "$old"
 		done
 	fi
 	flock -s "$lab_use"
