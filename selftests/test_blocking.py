@@ -216,7 +216,7 @@ def test_interrupted_send():
         pgm.set_window(source, 8)
         count = fill(source)
         with Interruption():
-            got = call("send", no_timeouts(source), bytes(60_000), 60_000, 0)
+            got = call("send", no_timeouts(source), bytes(20_000), 20_000, 0)
         ktap.equal(got, (-1, errno.EINTR))
         pgm.set_window(source, 1_000)
         source.send(b"last")

@@ -46,9 +46,9 @@ def expect_error(sock, wanted):
         raise AssertionError(f"got message {number(data) if data else 'end'}, wanted {wanted}")
 
 
-def read_until_error(sock, got):
-    """Messages up to an error, whose number is returned; None at the end of the session."""
-    while True:
+def read_until_error(sock, got, most=700):
+    """Messages up to an error, whose number is returned; None at the end or after so many."""
+    while len(got) < most:
         try:
             data = sock.recv(2000)
         except OSError as error:
@@ -56,11 +56,7 @@ def read_until_error(sock, got):
         if not data:
             return None
         got.append(number(data))
-
-
-def check_gap(got, first, count):
-    """The messages on both sides of the gap are the neighbours of what was reported."""
-    ktap.equal(got, [*range(first), *range(first + count, 700)])
+    return None
 
 
 @ktap.test
@@ -92,10 +88,12 @@ def goes_on(lan, receive_on, source):
     sender = pgm.Background(outage, lan, source, lambda: len(got))
     sock = receive_on()
     while len(got) + sum(count for _, count in lost) < 700:
-        code = read_until_error(sock, got)
+        code = read_until_error(sock, got, 700 - sum(count for _, count in lost))
         if code is None:
             break
-        ktap.equal(errno.errorcode[code], "ENOBUFS")
+        assert code == errno.ENOBUFS, (
+            f"got {errno.errorcode[code]} after {len(got)} messages up to {got[-1:]}, lost: {lost}"
+        )
         identifier, first, count = pgm.loss(sock)
         ktap.equal(len(identifier), 8)
         lost.append((first, count))

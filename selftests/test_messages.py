@@ -191,7 +191,7 @@ def test_ip_control_messages():
     with Pair() as (source, bus):
         source.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 7)
         bus.setsockopt(socket.IPPROTO_IP, socket.IP_PKTINFO, 1)
-        bus.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTTL, 1)
+        bus.setsockopt(socket.IPPROTO_IP, pgm.IP_RECVTTL, 1)
         bus.setsockopt(socket.SOL_SOCKET, 29, 1)  # SO_TIMESTAMP
         source.send(b"x")
         _, ancillary, _, _ = bus.recvmsg(10, 512)

@@ -45,17 +45,17 @@ def finish(child):
 
 def send():
     """Waits for the word, then sends."""
-    signal.sigwait({signal.SIGUSR1})
+    assert signal.sigtimedwait({signal.SIGUSR1}, 20), "no word came"
     with pgm.source() as source:
         source.send(MESSAGE)
 
 
-def receive():
+def receive(ready):
     """Receives as a listener and as a datagram socket."""
     with pgm.listener() as listening, pgm.datagram() as bus:
         with open("/proc/self/status", encoding="ascii") as status:
             assert "CapEff:\t0000000000000000" in status.read(), "still privileged"
-        os.kill(os.getppid(), signal.SIGUSR2)
+        os.write(ready, b"!")
         session, _ = pgm.accept(listening)
         ktap.equal(session.recv(100), MESSAGE)
         ktap.equal(session.recv(100), b"")
@@ -65,18 +65,20 @@ def receive():
 @ktap.test
 def test_send_and_receive():
     """No capability is needed for either side."""
-    mask = {signal.SIGUSR1, signal.SIGUSR2}
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, mask)
+    listens, ready = os.pipe()
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     try:
         with net.shared() as lan:
-            receiver = as_nobody(lan.hosts[1], receive)
+            receiver = as_nobody(lan.hosts[1], lambda: receive(ready))
             sender = as_nobody(lan.hosts[0], send)
-            assert signal.sigtimedwait({signal.SIGUSR2}, 20), "the receiver did not start"
+            os.close(ready)
+            assert os.read(listens, 1), "the receiver did not start"
             os.kill(sender, signal.SIGUSR1)
             finish(sender)
             finish(receiver)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        os.close(listens)
 
 
 if __name__ == "__main__":

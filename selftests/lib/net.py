@@ -7,6 +7,7 @@ import functools
 import itertools
 import json
 import os
+import socket
 import subprocess
 import threading
 
@@ -45,6 +46,7 @@ class Host:
     def __init__(self, name, address=None):
         self.name = name  # of the namespace
         self.address = address  # on eth0
+        self.mac = "02:00:" + ":".join(f"{byte:02x}" for byte in socket.inet_aton(address or "0"))
         self._impaired = set()  # devices
         self._home = threading.local()
 
@@ -115,7 +117,8 @@ class Lan:
     floods multicast (no snooping).
     """
 
-    def __init__(self, hosts=2, bridge=None, mtu=1500):
+    def __init__(self, hosts=2, bridge=None, mtu=1500, arp=False):
+        self.arp = arp  # else the hosts know each other: a lost ARP packet costs a second
         self.bridged = hosts != 2 if bridge is None else bridge
         self.mtu = mtu
         prefix = f"pgm-{os.getpid()}-{next(_serial)}"
@@ -153,7 +156,7 @@ class Lan:
                 f"link set br0 mtu {self.mtu} up",
                 *(
                     f"link add port{n} mtu {self.mtu} type veth "
-                    f"peer name eth0 mtu {self.mtu} netns {host.name}"
+                    f"peer name eth0 address {host.mac} mtu {self.mtu} netns {host.name}"
                     for n, host in enumerate(self.hosts)
                 ),
                 *(f"link set port{n} master br0 up" for n in range(len(self.hosts))),
@@ -162,8 +165,8 @@ class Lan:
             first, second = self.hosts
             self._batch(
                 first,
-                f"link add eth0 mtu {self.mtu} type veth "
-                f"peer name eth0 mtu {self.mtu} netns {second.name}",
+                f"link add eth0 address {first.mac} mtu {self.mtu} type veth "
+                f"peer name eth0 address {second.mac} mtu {self.mtu} netns {second.name}",
             )
         for host in self.hosts:
             self._batch(
@@ -173,6 +176,11 @@ class Lan:
                 f"addr add {host.address}/24 dev eth0",
                 "link set eth0 up",
                 "route add 224.0.0.0/4 dev eth0",
+                *(
+                    f"neigh add {other.address} lladdr {other.mac} dev eth0 nud permanent"
+                    for other in self.hosts
+                    if other is not host and not self.arp
+                ),
             )
         wait_for(self._up, "all links are up", interval=0.05)
 
