@@ -543,7 +543,8 @@ int pgm_fill_from_iter(struct sock *sk, struct sk_buff *skb,
 		__wsum csum = 0;
 		void *to;
 
-		if (!sk_page_frag_refill(sk, pfrag))
+		if (skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS ||
+		    !sk_page_frag_refill(sk, pfrag))
 			return -ENOBUFS;
 		n = min(len - offset, pfrag->size - pfrag->offset);
 		to = page_address(pfrag->page) + pfrag->offset;

@@ -6,11 +6,16 @@
 use kernel::ffi::{c_int, c_long};
 use kernel::prelude::*;
 use pgm_bindings as b;
+use pgm_core::Duration;
 
 use crate::net::lock::{Locked, UserLock};
 use crate::net::timer;
 use crate::sock::{PgmSock, Receive};
 use crate::{demux, engine, listener};
+
+/// A closed source repairs for the time of its window, and no longer than this: it keeps its
+/// namespace and the module in use.
+const REPAIR_MAX: Duration = Duration::from_secs(120);
 
 /// `proto_ops.shutdown`.
 ///
@@ -56,7 +61,7 @@ pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
             return;
         };
         (*sk).sk_shutdown = b::SHUTDOWN_MASK as u8;
-        lock.closing = true;
+        lock.closing = Some(timer::now().after(REPAIR_MAX));
         listener::drain(&mut lock);
         demux::remove_receiver(lock.as_ptr());
         lock.receive = Receive::Idle;
@@ -86,7 +91,7 @@ pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
 
 /// Nothing is left to do for a closed socket: takes it out of the world.
 pub(crate) fn finish(sk: &mut Locked<'_>) {
-    if !core::mem::take(&mut sk.closing) {
+    if sk.closing.take().is_none() {
         return;
     }
     release(sk);
@@ -101,7 +106,7 @@ pub(crate) fn finish(sk: &mut Locked<'_>) {
 /// Ends everything a socket does. Its memory goes with the last reference.
 pub(crate) fn release(sk: &mut Locked<'_>) {
     let this: *mut PgmSock = sk.as_ptr();
-    sk.closing = false;
+    sk.closing = None;
     sk.ended = true;
     sk.source = None;
     sk.receive = Receive::Idle;

@@ -5,6 +5,8 @@
 //! Everything here runs under the socket lock, in a softirq or in a process. When a process holds
 //! the lock, the timer only leaves a mark and the process does the work on its way out.
 
+use core::sync::atomic::Ordering;
+
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Data, Delivery, End};
@@ -36,7 +38,7 @@ pub(crate) unsafe extern "C" fn fire(timer: *mut b::hrtimer) -> b::hrtimer_resta
             let mut lock = BhLock::new(this);
             match lock.state() {
                 Some(mut state) => turn(&mut state),
-                None => (*(*sk).state).deferred = true,
+                None => (*sk).deferred.store(true, Ordering::Relaxed),
             }
             drop(lock);
             b::pgm_sock_put(sk.cast());
@@ -53,9 +55,12 @@ pub(crate) unsafe extern "C" fn fire(timer: *mut b::hrtimer) -> b::hrtimer_resta
 pub(crate) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
     if let Some(this) = sock::pgm(sk) {
         // SAFETY: The process still owns the lock.
-        let mut state = unsafe { Locked::assume(this) };
-        if core::mem::take(&mut state.deferred) {
-            turn(&mut state);
+        unsafe {
+            let deferred = &(*this.as_ptr()).deferred;
+            if deferred.load(Ordering::Relaxed) {
+                deferred.store(false, Ordering::Relaxed);
+                turn(&mut Locked::assume(this));
+            }
         }
     }
 }
@@ -68,11 +73,14 @@ pub(crate) fn turn(sk: &mut Locked<'_>) {
     let stalled = transmit(sk);
     // SAFETY: The lock is held.
     unsafe {
-        if is_finished(sk) {
+        if is_finished(sk, now) {
             crate::close::finish(sk);
             return;
         }
         let mut next = next_timeout(sk);
+        if let Some(until) = sk.closing {
+            next = Some(next.map_or(until, |at| at.min(until)));
+        }
         if let Some(until) = stalled {
             next = Some(next.map_or(until, |at| at.max(until)));
         }
@@ -82,8 +90,10 @@ pub(crate) fn turn(sk: &mut Locked<'_>) {
     }
 }
 
-fn is_finished(sk: &State) -> bool {
-    sk.closing && sk.source.as_ref().is_none_or(|source| source.is_done())
+fn is_finished(sk: &State, now: Instant) -> bool {
+    sk.closing.is_some_and(|until| {
+        now >= until || sk.source.as_ref().is_none_or(|source| source.is_done())
+    })
 }
 
 fn run_timers(sk: &mut State, now: Instant) {

@@ -108,7 +108,7 @@ pub(crate) fn receive_downstream(
     packet: &Packet<'_>,
     skb: SkBuff,
 ) -> Result<(), Discard> {
-    if sk.closing || sk.ended {
+    if sk.closing.is_some() || sk.ended {
         return Err(Discard::SessionEnded);
     }
     if let Receive::Idle = sk.receive {

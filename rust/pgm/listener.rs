@@ -52,25 +52,31 @@ pub(crate) unsafe extern "C" fn listen(sock: *mut b::socket, backlog: c_int) -> 
             let group = {
                 let mut sk = UserLock::new(sk).ok_or(EINVAL)?;
                 check(&mut sk)?;
+                (*sk.sock()).sk_max_ack_backlog = backlog.max(1) as u32;
+                if let Receive::Listener(_) = sk.receive {
+                    return Ok(());
+                }
+                // A listener before it joins: its first packet finds it ready.
+                let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+                sk.receive = Receive::Listener(Listener {
+                    id,
+                    queue: Children::new(),
+                    announced: Children::new(),
+                });
+                addr_of_mut!((*sk.as_ptr()).key.listener).write_volatile(id);
+                b::pgm_sk_set_state(sk.sock(), b::TCP_LISTEN as c_int);
                 b::pgm_sk_rcv_saddr(sk.sock())
             };
             if group.to_ne_bytes()[0] & 0xf0 == 0xe0 {
-                join(sk, group)?;
+                if let Err(error) = join(sk, group) {
+                    let mut sk = UserLock::new(sk).ok_or(EINVAL)?;
+                    drain(&mut sk);
+                    sk.receive = Receive::Idle;
+                    addr_of_mut!((*sk.as_ptr()).key.listener).write_volatile(0);
+                    b::pgm_sk_set_state(sk.sock(), b::TCP_CLOSE as c_int);
+                    return Err(error);
+                }
             }
-            let mut sk = UserLock::new(sk).ok_or(EINVAL)?;
-            check(&mut sk)?;
-            (*sk.sock()).sk_max_ack_backlog = backlog.max(1) as u32;
-            if let Receive::Listener(_) = sk.receive {
-                return Ok(());
-            }
-            let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-            sk.receive = Receive::Listener(Listener {
-                id,
-                queue: Children::new(),
-                announced: Children::new(),
-            });
-            addr_of_mut!((*sk.as_ptr()).key.listener).write_volatile(id);
-            b::pgm_sk_set_state(sk.sock(), b::TCP_LISTEN as c_int);
             Ok(())
         })();
         result.map_or_else(|error: Error| error.to_errno(), |()| 0)
@@ -164,7 +170,7 @@ pub(crate) fn receive(
 
 /// Makes a session for a source that is new here.
 fn announce(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSock>, Discard> {
-    if sk.closing {
+    if sk.closing.is_some() {
         return Err(Discard::NoSocket);
     }
     // SAFETY: The lock is held.

@@ -2,6 +2,7 @@
 
 //! One PGM socket: its place in memory, its state and its life.
 
+use core::mem::size_of;
 use core::ptr::{addr_of, addr_of_mut, NonNull};
 use core::sync::atomic::AtomicBool;
 
@@ -10,6 +11,7 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Peers, Receiver};
 use pgm_core::source::Source;
+use pgm_core::Instant;
 use pgm_wire::{Sqn, Tsi};
 
 use crate::listener::Listener;
@@ -24,6 +26,12 @@ pub(crate) type SourceEngine = Source<TxPayload, KernelHeap>;
 pub(crate) type SessionEngine = Receiver<SkBuff, KernelHeap>;
 pub(crate) type PeersEngine = Peers<SkBuff, KernelHeap>;
 
+// An engine is built on the kernel's stack before it is boxed.
+const _: () = assert!(size_of::<SourceEngine>() <= 1536);
+const _: () = assert!(size_of::<SessionEngine>() <= 1024);
+const _: () = assert!(size_of::<PeersEngine>() <= 1024);
+const _: () = assert!(size_of::<State>() <= 1024);
+
 /// A socket as the slab holds it. C sees the `inet_sock`.
 #[repr(C)]
 pub(crate) struct PgmSock {
@@ -33,6 +41,8 @@ pub(crate) struct PgmSock {
     pub(crate) key: Key,
     /// A session that data came for: packets no longer pass through its listener.
     pub(crate) open: AtomicBool,
+    /// The timer fired while a process held the lock: that process does its work on leaving.
+    pub(crate) deferred: AtomicBool,
     /// The next session of the listener's queue; see [`crate::children`].
     pub(crate) next: *mut PgmSock,
     /// Owned; only followed under the socket lock, or when the socket is destroyed.
@@ -87,10 +97,8 @@ pub(crate) struct State {
     pub(crate) ended: bool,
     /// The engine was told that the reader is behind.
     pub(crate) throttled: bool,
-    /// The timer or a packet came while a process held the lock.
-    pub(crate) deferred: bool,
-    /// close() was called: the source repairs until it is done.
-    pub(crate) closing: bool,
+    /// close() was called: the source repairs until it is done, but no longer than this.
+    pub(crate) closing: Option<Instant>,
 }
 
 /// Converts a socket pointer of the kernel's.
@@ -127,8 +135,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         last_loss: None,
         ended: false,
         throttled: false,
-        deferred: false,
-        closing: false,
+        closing: None,
     };
     let Ok(state) = KBox::new(state, GFP_ATOMIC) else {
         return ENOMEM.to_errno();

@@ -16,7 +16,7 @@ use crate::net::lock::{Locked, UserLock};
 use crate::net::output::{Path, Way};
 use crate::net::skb::TxPayload;
 use crate::net::timer;
-use crate::options::{self, FRAGMENTS_SENT};
+use crate::options;
 use crate::sock::{random_u64, Key, Receive, State};
 use crate::{demux, engine};
 
@@ -286,7 +286,6 @@ unsafe fn send(
         let mss = sk.mss_fragment.max(1);
         len.saturating_sub(1) / mss + 1
     };
-    debug_assert!(fragments <= FRAGMENTS_SENT);
     wait_for_room(sk, fragments, len, flags & b::MSG_DONTWAIT != 0)?;
     // SAFETY: The lock is held, `msg` is that of this call.
     unsafe { push(sk, msg, fragments, len)? };
