@@ -57,17 +57,20 @@ check: ## format, lints, tests on the host and in the guest
 rust-metadata: ## rebuild the Rust metadata that KDIR lacks (as root)
 	tools/lab/rust-metadata $(KDIR)
 
+ifeq ($(here),yes)
 install: modules tool ## module, header, tool and manual pages; DESTDIR, PREFIX
-ifneq ($(here),yes)
-	@echo "$(KDIR) has no Rust metadata: run make rust-metadata first, to build for this kernel" >&2; exit 1
-endif
 	$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host \
-		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR) DEPMOD=true) modules_install
+		INSTALL_MOD_PATH=$(DESTDIR) CONFIG_MODULE_SIG_ALL= DEPMOD=true modules_install
+	$(if $(DESTDIR),,depmod $$(cat $(KDIR)/include/config/kernel.release))
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/pgm.h
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin build/pgm
 	for page in Documentation/man/man*/*; do \
 		install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/$$(basename $$(dirname $$page)) $$page; \
 	done
+else
+install:
+	@echo "$(KDIR) has no Rust metadata: run make rust-metadata first, to build for this kernel" >&2; exit 1
+endif
 
 clean: ## remove what was built; the lab's cache stays
 	rm -rf build
