@@ -125,9 +125,6 @@ impl<P, H: Heap> Receiver<P, H> {
         if self.ended || self.ending.is_cut() {
             return Err(Discard::SessionEnded);
         }
-        if packet.header.kind.is_downstream() {
-            self.heard = now;
-        }
         let result = match packet.body {
             Body::Spm(spm) => self.spm(now, &spm, &packet.options),
             Body::Odata(data) => self.data(now, data, false, packet, payload),
@@ -145,6 +142,15 @@ impl<P, H: Heap> Receiver<P, H> {
                 Err(Discard::UnexpectedType)
             }
         };
+        // Packets that fit nothing we know are no sign of life: a source that started again under the
+        // same TSI, or a forged jump of the window, lets the session expire and begin anew.
+        let foreign = matches!(
+            result,
+            Err(Discard::OutsideWindow | Discard::SpmOutOfSequence | Discard::SpmWindow)
+        );
+        if packet.header.kind.is_downstream() && !foreign {
+            self.heard = now;
+        }
         self.maintain(now);
         result
     }

@@ -104,6 +104,15 @@ struct Queue {
     tail: u32,
 }
 
+/// Whether a source sends `packet` after the end of its session: to say so, or as a repair (§9.7.2).
+fn is_aftermath(packet: &Packet<'_>) -> bool {
+    match packet.body {
+        Body::Spm(_) => packet.options.fin() || packet.options.rst().is_some(),
+        Body::Rdata(_) | Body::Ncf(_) => true,
+        _ => false,
+    }
+}
+
 /// The sessions of one datagram socket. `P` is the payload handle.
 pub struct Peers<P, H: Heap> {
     config: ReceiverConfig,
@@ -210,7 +219,10 @@ impl<P, H: Heap> Peers<P, H> {
             None => (self.admit(now, from, group, packet)?, true),
         };
         if let Some(State::Ended(heard)) = self.entry_mut(index).map(|entry| &mut entry.state) {
-            *heard = now;
+            // Anything else is a source that starts again, which we shall hear when LINGER is over.
+            if is_aftermath(packet) {
+                *heard = now;
+            }
             return Err(Discard::SessionEnded);
         }
         let receiver = self.receiver_mut(now, index).ok_or(Discard::NoSocket)?;
@@ -239,9 +251,7 @@ impl<P, H: Heap> Peers<P, H> {
         match packet.body {
             Body::Odata(_) | Body::Rdata(_) => {}
             // What is over before we knew of it is no session of ours.
-            Body::Spm(_) if packet.options.fin() || packet.options.rst().is_some() => {
-                return Err(Discard::SessionEnded);
-            }
+            Body::Spm(_) if is_aftermath(packet) => return Err(Discard::SessionEnded),
             Body::Spm(_) => {}
             _ => return Err(Discard::NoSocket),
         }

@@ -68,6 +68,11 @@ pub(super) fn newer(a: Sqn, b: Sqn) -> bool {
     a != b && !a.before(b)
 }
 
+/// The most missing numbers that have slots, and so memory, timers and NAKs, at a time. It bounds what
+/// one forged edge of the window can make us keep, and send, to some 300 kB and 65 NAK packets in
+/// every NAK_RPT_IVL (§10).
+pub(super) const MISSING_MAX: u32 = 4096;
+
 /// The window and its edges. The order commit <= front <= top, front <= end, trail <= end holds after
 /// every call, with all of them less than half the number space apart from commit upward.
 pub(super) struct Window<P, H: Heap> {
@@ -87,9 +92,10 @@ pub(super) struct Window<P, H: Heap> {
     /// The highest number received, and the second highest.
     highest: Option<Sqn>,
     second: Option<Sqn>,
-    /// Slots that hold data, and slots given up.
+    /// Slots that hold data, slots given up, and slots of missing numbers.
     held: u32,
     lost: u32,
+    absent: u32,
     open: bool,
     /// Slots looked at, for tests of how much work a call does.
     #[cfg(test)]
@@ -125,6 +131,7 @@ impl<P, H: Heap> Window<P, H> {
             second: None,
             held: 0,
             lost: 0,
+            absent: 0,
             open: false,
             #[cfg(test)]
             touched: core::cell::Cell::new(0),
@@ -274,25 +281,32 @@ impl<P, H: Heap> Window<P, H> {
         sqn.since(self.commit) < self.top.since(self.commit)
     }
 
+    /// The counter of slots in the same state.
+    fn counter(&mut self, state: &State<P>) -> &mut u32 {
+        match state {
+            State::Data(_) => &mut self.held,
+            State::Missing(_) => &mut self.absent,
+            State::Lost => &mut self.lost,
+        }
+    }
+
+    fn uncount(&mut self, state: &State<P>) {
+        let counter = self.counter(state);
+        *counter = counter.saturating_sub(1);
+    }
+
     /// Puts a state at `sqn`, which lies in [commit, commit + capacity) and has no deadline.
     pub(super) fn put(&mut self, sqn: Sqn, state: State<P>) -> Result<(), NoMemory> {
         self.touch();
-        let is_data = matches!(state, State::Data(_));
-        let is_lost = matches!(state, State::Lost);
+        self.ring.reserve(sqn)?;
+        let counter = self.counter(&state);
+        *counter = counter.saturating_add(1);
         match self.ring.get_mut(sqn) {
             Some(slot) => {
-                if matches!(slot.state, State::Lost) {
-                    self.lost = self.lost.saturating_sub(1);
-                }
-                slot.state = state;
+                let old = core::mem::replace(&mut slot.state, state);
+                self.uncount(&old);
             }
             None => self.ring.put(sqn, Slot::new(state))?,
-        }
-        if is_data {
-            self.held = self.held.saturating_add(1);
-        }
-        if is_lost {
-            self.lost = self.lost.saturating_add(1);
         }
         if sqn == self.front {
             self.front = sqn.next();
@@ -307,10 +321,8 @@ impl<P, H: Heap> Window<P, H> {
     pub(super) fn take(&mut self) -> Option<State<P>> {
         self.touch();
         let state = self.ring.take_lowest(self.commit).map(|slot| slot.state);
-        match state {
-            Some(State::Data(_)) => self.held = self.held.saturating_sub(1),
-            Some(State::Lost) => self.lost = self.lost.saturating_sub(1),
-            _ => {}
+        if let Some(state) = &state {
+            self.uncount(state);
         }
         self.commit = self.commit.next();
         for edge in [&mut self.front, &mut self.top, &mut self.end] {
@@ -334,6 +346,7 @@ impl<P, H: Heap> Window<P, H> {
     pub(super) fn wants_slots(&self) -> bool {
         newer(self.end, self.front)
             && self.front.since(self.commit) < self.ring.capacity()
+            && self.absent < MISSING_MAX
             // What the trailing edge passed needs no slot to be reported.
             && !self.front.before(self.trail)
     }

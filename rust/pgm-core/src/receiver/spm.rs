@@ -2,7 +2,7 @@
 
 //! Source path messages (RFC 3208 §6.2): the path for NAKs, the window, and the end of the session.
 
-use pgm_wire::{Options, Spm, Sqn};
+use pgm_wire::{Addr, Options, Spm, Sqn};
 
 use crate::discard::Discard;
 use crate::memory::Heap;
@@ -13,6 +13,11 @@ use crate::time::Instant;
 
 /// SPM_LEAD that says, with SPM_TRAIL 0, that an SPM has no window information (RFC 3208 §8.1).
 const NO_LEAD: Sqn = Sqn::new(0x8000_0000);
+
+/// Whether NAKs may be sent there: to one node, and not to the whole link.
+fn is_node(path: Addr) -> bool {
+    !path.is_unspecified() && !path.is_multicast() && path != Addr::V4([255; 4])
+}
 
 impl<P, H: Heap> Receiver<P, H> {
     /// One SPM.
@@ -45,8 +50,7 @@ impl<P, H: Heap> Receiver<P, H> {
         }
         self.spm_sqn = Some(spm.sqn);
         count(&mut self.stats.spms);
-        let usable = !spm.path.is_unspecified() && !spm.path.is_multicast();
-        if usable && spm.path.is_v4() == self.source.is_v4() {
+        if is_node(spm.path) && spm.path.is_v4() == self.source.is_v4() {
             if self.repair.next_nak().is_some() && (self.path.is_none() || self.unreachable) {
                 // All receivers hear this SPM at once: what waited for it backs off anew.
                 let back_off = self.rng.interval(self.config.nak_bo_ivl);

@@ -81,7 +81,7 @@ fn hostile_control_packets_cost_what_they_list() {
     rig.spm(0, RING_MAX).unwrap();
     rig.wait(ms(500));
     rig.worst = 0;
-    for n in 0..1000 {
+    for n in 0..65 {
         let sqns: Vec<u32> = (0..63).map(|i| 1 + n * 63 + i).collect();
         rig.ncf(&sqns).unwrap();
         rig.heard_nak(&sqns).unwrap();
@@ -103,7 +103,7 @@ fn timers_that_expire_together_are_served_in_bounded_steps() {
     rig.settle();
     rig.wait(Duration::from_secs(3));
     assert!(rig.worst <= WORST, "{}", rig.worst);
-    assert!(rig.take_naks().len() > 2000);
+    assert!(rig.take_naks().len() > 500);
 }
 
 // req: OPT-27
@@ -119,4 +119,19 @@ fn an_apdu_of_the_most_fragments_costs_two_looks_at_each() {
     assert!(rig.worst <= WORST, "{}", rig.worst);
     let expected = [vec![Out::Lost(1, 1024)], singles([1025])];
     assert_eq!(rig.take_out()[1..], expected.concat());
+}
+
+#[test]
+fn a_missing_number_costs_little_memory() {
+    // A page of 64 slots of pointers must fit into one of the kernel's.
+    assert!(
+        size_of::<rxw::Slot<usize>>() <= 64,
+        "{}",
+        size_of::<rxw::Slot<usize>>()
+    );
+    assert!(
+        size_of::<Receiver<usize, StdHeap>>() <= 1024,
+        "{}",
+        size_of::<Receiver<usize, StdHeap>>()
+    );
 }

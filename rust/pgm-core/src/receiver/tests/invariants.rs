@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::receiver::nak::Phase;
-use crate::receiver::rxw::State;
+use crate::receiver::rxw::{State, MISSING_MAX};
 
 /// Walks the whole window and compares it with every counter, edge and timer.
 pub(super) fn check<P, H: Heap>(rx: &Receiver<P, H>) {
@@ -30,7 +30,7 @@ pub(super) fn check<P, H: Heap>(rx: &Receiver<P, H>) {
         "{front} {top} {end}"
     );
     assert!(!newer(window.trail, window.end));
-    let (mut held, mut lost, mut timers) = (0, 0, 0);
+    let (mut held, mut lost, mut absent, mut timers) = (0, 0, 0, 0);
     for n in 0..window.ring.capacity() {
         let sqn = commit.plus(n);
         let Some(slot) = window.ring.get(sqn) else {
@@ -39,6 +39,7 @@ pub(super) fn check<P, H: Heap>(rx: &Receiver<P, H>) {
         };
         assert!(n < top, "a slot above the window");
         timers += u32::from(slot.position.is_set());
+        absent += u32::from(matches!(slot.state, State::Missing(_)));
         match &slot.state {
             State::Data(_) => {
                 held += 1;
@@ -64,7 +65,9 @@ pub(super) fn check<P, H: Heap>(rx: &Receiver<P, H>) {
         (held, lost, timers),
         (rx.held(), window.lost(), rx.repair.len())
     );
-    let all_slots = window.front == window.end || front == window.ring.capacity();
+    assert!(absent <= MISSING_MAX);
+    let all_slots =
+        absent == MISSING_MAX || window.front == window.end || front == window.ring.capacity();
     let work = rx.retry.is_some() || rx.backlog || window.wants_slots();
     assert!(all_slots || work || window.front.before(window.trail));
     if !rx.is_ended() && !rx.ending.is_cut() {

@@ -102,6 +102,14 @@ impl Bus {
         self.data(n, sqn, DataOptions::default())
     }
 
+    fn rdata(&mut self, n: u32, sqn: u32) -> Result<(), Discard> {
+        let body = DataBody {
+            sqn: Sqn::new(sqn),
+            trail: Sqn::new(0),
+        };
+        self.send(tsi(n), &Repr::Rdata(body, DataOptions::default()), 10)
+    }
+
     fn spm(&mut self, n: u32, spm_sqn: u32, lead: u32, options: SpmOptions) -> Result<(), Discard> {
         let spm = Spm {
             sqn: Sqn::new(spm_sqn),
@@ -214,7 +222,7 @@ fn an_ended_session_does_not_come_back() {
     assert_eq!(bus.peers.len(), 0);
     // The source goes on repairing for others, and saying FIN.
     for round in 0..100 {
-        assert_eq!(bus.odata(1, 5), Err(Discard::SessionEnded));
+        assert_eq!(bus.rdata(1, 5), Err(Discard::SessionEnded));
         assert_eq!(bus.fin(1, 2 + round, 5), Err(Discard::SessionEnded));
         bus.wait(Duration::from_secs(8));
     }
@@ -234,6 +242,22 @@ fn an_ended_session_does_not_come_back() {
     assert_eq!(bus.spm(1, 201, 5, rst), Err(Discard::SessionEnded));
     assert!(bus.take_out().is_empty());
     assert_eq!(bus.odata(1, 6), Ok(()));
+    assert_eq!(bus.take_out(), [apdu(1, 6)]);
+}
+
+#[test]
+fn a_source_that_starts_again_is_heard_after_a_while() {
+    let mut bus = Bus::new(10);
+    bus.odata(1, 5).unwrap();
+    bus.fin(1, 1, 5).unwrap();
+    bus.take_out();
+    for sqn in 0..100 {
+        let _ = bus.odata(1, sqn);
+        bus.wait(Duration::from_secs(1));
+    }
+    let out = bus.take_out();
+    assert_eq!(out[0], apdu(1, 30));
+    assert_eq!(out.len(), 70);
 }
 
 #[test]

@@ -234,3 +234,19 @@ fn a_source_that_fell_silent_after_its_fin_has_closed() {
     let expected = [singles([0]), vec![Out::Lost(1, 1), Out::End(End::Fin)]];
     assert_eq!(rig.take_out(), expected.concat());
 }
+
+// req: RCV-26
+#[test]
+fn packets_that_fit_nothing_do_not_keep_a_session() {
+    let mut rig = Rig::new();
+    rig.spm(0x7000_0000, 0x7000_0000).unwrap();
+    rig.odata(0x7000_0001).unwrap();
+    // The source started again under its TSI.
+    for n in 0..400 {
+        let _ = rig.spm_raw(0, 0, n, PATH, SpmOptions::default());
+        let _ = rig.odata_trail(n, 0);
+        rig.wait(Duration::from_secs(1));
+    }
+    let expected = [singles([0x7000_0001]), vec![Out::End(End::Expired)]];
+    assert_eq!(rig.take_out(), expected.concat());
+}

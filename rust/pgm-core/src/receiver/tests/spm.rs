@@ -55,10 +55,13 @@ fn a_path_that_is_no_address_of_a_node_is_not_used() {
     let mut rig = Rig::new();
     let none = SpmOptions::default();
     rig.odata(1).unwrap();
-    for (sqn, path) in [Addr::V4([0; 4]), GROUP, Addr::V6([1; 16])]
-        .into_iter()
-        .enumerate()
-    {
+    let paths = [
+        Addr::V4([0; 4]),
+        Addr::V4([255; 4]),
+        GROUP,
+        Addr::V6([1; 16]),
+    ];
+    for (sqn, path) in paths.into_iter().enumerate() {
         let sqn = u32::try_from(sqn).unwrap();
         rig.spm_raw(sqn, 1, 3, path, none).unwrap();
         assert_eq!(rig.rx.path(), None);
