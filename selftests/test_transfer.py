@@ -41,7 +41,8 @@ def transfer(count, sizes, spec, receivers=1, window=(20_000, 15_000, 0)):
     for receiver in counters:
         ktap.note(f"receiver: {receiver}")
         ktap.equal(receiver["lost"], 0)
-        ktap.equal(receiver["missing"], receiver["repaired"])
+        # The others came late, but before loss was assumed.
+        assert receiver["repaired"] <= receiver["missing"]
         ktap.equal(receiver["apdus"], count)
     return sender, counters
 

@@ -26,6 +26,7 @@ FIELDS = (
     "pgm.bad_checksum",
     "_ws.expert.message",
 )
+LAST = b"the very last message"
 WANTED = (wire.SPM, wire.ODATA, wire.RDATA, wire.NAK, wire.NCF)
 
 
@@ -67,7 +68,8 @@ def lossy_run(lan, file):
         counters = pgm.stats(source)
         source.close()
         broken = pgm.source(first)
-        broken.send(b"x")
+        broken.send(LAST)
+        ktap.wait_for(lambda: LAST in file.read_bytes(), "the capture is complete")
         pgm.reset_close(broken)
         for listening in listeners:
             listening.close()
