@@ -390,7 +390,6 @@ impl<'a> Network<'a> {
             };
             let packet: Rc<[u8]> = buf[..transmit.header_len].into();
             let destination = transmit.destination;
-            self.outcome.naks += u64::from(transmit.kind == PacketType::Nak);
             self.say(|| format!("r{n} sends {} to {destination:?}", trace::packet(&packet)));
             self.upstream(n, destination, &packet)?;
         }
@@ -435,19 +434,25 @@ impl<'a> Network<'a> {
             {
                 return Err(format!("receiver {n} never ends, and nothing will happen"));
             }
-            let rtt = place.down.delay.nanos() + place.up.delay.nanos();
             let outcome = &mut self.outcome;
             outcome.receivers += u64::from(node.engine.is_some());
             outcome.apdus += node.witness.apdus;
             outcome.unrecovered += node.witness.lost;
+            if self.rules.ending != Ending::Fin {
+                continue;
+            }
+            outcome.closed += u64::from(node.engine.is_some());
+            if self.rules.ample {
+                outcome.ample_losses += node.witness.losses;
+                outcome.ample_unrecovered += node.witness.lost;
+            }
             outcome.losses += node.witness.losses;
-            outcome.recoveries.extend(
-                node.witness
-                    .recoveries
-                    .iter()
-                    .map(|time| (time.nanos() * 100 / rtt) as u32),
-            );
+            let rtt = place.down.delay.nanos() + place.up.delay.nanos();
+            let times = node.witness.recoveries.iter();
+            let times = times.map(|time| (time.nanos() * 100 / rtt) as u32);
+            outcome.recoveries.extend(times);
             if let Some(engine) = &node.engine {
+                outcome.naks += engine.stats().naks_sent;
                 outcome.nak_sqns += engine.stats().nak_sqns;
             }
         }

@@ -22,8 +22,13 @@ pub struct Outcome {
     pub arrived: u64,
     /// Packets that did not, counted alike.
     pub dropped: u64,
+    /// Receivers of sessions that the source closed by FIN. What follows is counted there: a session
+    /// that breaks off has losses and NAKs that nobody answers.
+    pub closed: u64,
     /// ODATA that did not come undamaged to a receiver in session.
     pub losses: u64,
+    /// How many of them happened where windows and retries were ample.
+    pub ample_losses: u64,
     /// ODATA lost before the network branched.
     pub odata_lost_by_all: u64,
     /// NAK packets that receivers sent.
@@ -34,8 +39,10 @@ pub struct Outcome {
     pub naks_at_source: u64,
     /// APDUs delivered.
     pub apdus: u64,
-    /// SQNs that receivers reported lost.
+    /// SQNs that receivers reported lost, however the session ended.
     pub unrecovered: u64,
+    /// How many of them where windows and retries were ample; the oracle tolerates none.
+    pub ample_unrecovered: u64,
     /// Recovery times, from when the packet would have come, in hundredths of the receiver's RTT.
     pub recoveries: Vec<u32>,
     /// Packets that the engines discarded, by cause.
@@ -52,13 +59,16 @@ impl Outcome {
         self.odata += other.odata;
         self.arrived += other.arrived;
         self.dropped += other.dropped;
+        self.closed += other.closed;
         self.losses += other.losses;
+        self.ample_losses += other.ample_losses;
         self.odata_lost_by_all += other.odata_lost_by_all;
         self.naks += other.naks;
         self.nak_sqns += other.nak_sqns;
         self.naks_at_source += other.naks_at_source;
         self.apdus += other.apdus;
         self.unrecovered += other.unrecovered;
+        self.ample_unrecovered += other.ample_unrecovered;
         self.recoveries.extend(other.recoveries);
         for (name, count) in other.discards {
             *self.discards.entry(name).or_default() += count;
@@ -94,19 +104,21 @@ impl fmt::Display for Outcome {
         row("packets arrived", self.arrived.to_string())?;
         row("packets dropped", self.dropped.to_string())?;
         row("APDUs delivered", self.apdus.to_string())?;
-        row("data packets lost at a receiver", self.losses.to_string())?;
-        let recovered = self.recoveries.len();
-        row("recovered", recovered.to_string())?;
-        let reported = self.unrecovered;
-        row("SQNs reported as unrecoverable", reported.to_string())?;
+        row("SQNs reported as lost", self.unrecovered.to_string())?;
+        row("receivers closed by FIN", self.closed.to_string())?;
+        row("  data packets lost on the way", self.losses.to_string())?;
+        row("    of them recovered", times.len().to_string())?;
+        row("    under ample windows", self.ample_losses.to_string())?;
+        let unrecovered = self.ample_unrecovered;
+        row("      of them unrecovered", unrecovered.to_string())?;
         let naks = ratio(self.naks, self.losses);
-        row("NAK packets per lost packet", format!("{naks:.3}"))?;
+        row("  NAK packets per lost packet", format!("{naks:.3}"))?;
         let sqns = ratio(self.nak_sqns, self.losses);
-        row("NAKed SQNs per lost packet", format!("{sqns:.3}"))?;
-        row("recovery time in RTT: mean", format!("{mean:.2}"))?;
-        row("recovery time in RTT: median", format!("{:.2}", at(500)))?;
-        row("recovery time in RTT: p99", format!("{:.2}", at(990)))?;
-        row("recovery time in RTT: max", format!("{:.2}", at(1000)))?;
+        row("  NAKed SQNs per lost packet", format!("{sqns:.3}"))?;
+        row("  recovery time in RTT: mean", format!("{mean:.2}"))?;
+        row("  recovery time in RTT: median", format!("{:.2}", at(500)))?;
+        row("  recovery time in RTT: p99", format!("{:.2}", at(990)))?;
+        row("  recovery time in RTT: max", format!("{:.2}", at(1000)))?;
         for (name, count) in &self.discards {
             row(&format!("discarded: {name}"), count.to_string())?;
         }
