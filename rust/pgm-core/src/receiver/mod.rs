@@ -17,6 +17,7 @@ mod rxw;
 mod spm;
 mod spmr;
 mod stats;
+mod table;
 
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,10 @@
 
 use pgm_wire::{Addr, Body, Packet, Sqn, Tsi};
 
-use crate::deadlines::{Deadlines, Position, Positions};
+use crate::deadlines::Deadlines;
 use crate::discard::Discard;
 use crate::memory::{Heap, NoMemory};
-use crate::paged::Paged;
+use crate::receiver::table::{Entry, Queue, State, Table};
 use crate::receiver::{Delivery, End, Place, Receiver, ReceiverConfig, ReceiverStats};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
@@ -23,86 +23,6 @@ use crate::transmit::Transmit;
 const LINGER: Duration = Duration::from_secs(30);
 /// Sessions looked at in one call of `handle_timeout`.
 const PEERS_PER_CALL: u32 = 64;
-/// No entry.
-const NIL: u32 = u32::MAX;
-
-/// The queues an entry may stand in.
-const DELIVER: usize = 0;
-const TRANSMIT: usize = 1;
-/// Ended sessions, the oldest first: the first to be forgotten when the table is full.
-const ENDED: usize = 2;
-const QUEUES: usize = 3;
-
-enum State<P, H: Heap> {
-    Vacant,
-    Live(H::Array<Option<Receiver<P, H>>>),
-    /// Ended; when the TSI was heard last.
-    Ended(Instant),
-}
-
-#[derive(Clone, Copy)]
-struct Link {
-    queued: bool,
-    next: u32,
-}
-
-struct Entry<P, H: Heap> {
-    state: State<P, H>,
-    tsi: Tsi,
-    /// The next entry of the same bucket, or of the free list.
-    chain: u32,
-    links: [Link; QUEUES],
-    position: Position,
-    /// When the deadline is set; never later than it should be.
-    armed: Instant,
-}
-
-impl<P, H: Heap> Default for Entry<P, H> {
-    fn default() -> Self {
-        let link = Link {
-            queued: false,
-            next: NIL,
-        };
-        Self {
-            state: State::Vacant,
-            tsi: Tsi::default(),
-            chain: NIL,
-            links: [link; QUEUES],
-            position: Position::NONE,
-            armed: Instant::FAR,
-        }
-    }
-}
-
-impl<P, H: Heap> Entry<P, H> {
-    fn receiver(&self) -> Option<&Receiver<P, H>> {
-        match &self.state {
-            State::Live(boxed) => boxed.first()?.as_ref(),
-            _ => None,
-        }
-    }
-
-    fn receiver_mut(&mut self) -> Option<&mut Receiver<P, H>> {
-        match &mut self.state {
-            State::Live(boxed) => boxed.first_mut()?.as_mut(),
-            _ => None,
-        }
-    }
-}
-
-struct Table<P, H: Heap>(Paged<Entry<P, H>, H>);
-
-impl<P, H: Heap> Positions for Table<P, H> {
-    fn position(&mut self, key: Sqn) -> Option<&mut Position> {
-        self.0.get_mut(key.get()).map(|entry| &mut entry.position)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Queue {
-    head: u32,
-    tail: u32,
-}
 
 /// Whether a source sends `packet` after the end of its session: to say so, or as a repair (§9.7.2).
 fn is_aftermath(packet: &Packet<'_>) -> bool {
@@ -120,15 +40,8 @@ pub struct Peers<P, H: Heap> {
     past: ReceiverStats,
     limit: u32,
     rng: Rng,
-    keys: [u64; 2],
-    /// Entry index plus one, 0 if the bucket is empty.
-    buckets: Paged<u32, H>,
     table: Table<P, H>,
-    /// Entries ever used, and those of them on the free list.
-    used: u32,
-    free: u32,
     live: u32,
-    queues: [Queue; QUEUES],
     timers: Deadlines<H>,
     congested: bool,
     /// The next entry to be told about `congested`.
@@ -144,62 +57,25 @@ impl<P, H: Heap> Peers<P, H> {
         let entries = limit.saturating_mul(2);
         let mut rng = Rng::new(seed);
         let keys = [rng.next_u64(), rng.next_u64()];
-        let queue = Queue {
-            head: NIL,
-            tail: NIL,
-        };
         Self {
             config,
             past: ReceiverStats::default(),
             limit,
             rng,
-            keys,
-            buckets: Paged::new(entries.next_power_of_two()),
-            table: Table(Paged::new(entries)),
-            used: 0,
-            free: NIL,
+            table: Table::new(entries, keys),
             live: 0,
-            queues: [queue; QUEUES],
             timers: Deadlines::new(entries),
             congested: false,
             sweep: None,
         }
     }
 
-    fn entry(&self, index: u32) -> Option<&Entry<P, H>> {
-        self.table.0.get(index)
-    }
-
-    fn entry_mut(&mut self, index: u32) -> Option<&mut Entry<P, H>> {
-        self.table.0.get_mut(index)
-    }
-
     /// The session of `index`, which knows about congestion.
     fn receiver_mut(&mut self, now: Instant, index: u32) -> Option<&mut Receiver<P, H>> {
         let congested = self.congested;
-        let receiver = self.entry_mut(index)?.receiver_mut()?;
+        let receiver = self.table.get_mut(index)?.receiver_mut()?;
         receiver.set_congested(now, congested);
         Some(receiver)
-    }
-
-    fn bucket(&self, tsi: Tsi) -> u32 {
-        let [a, b, c, d, e, f] = tsi.gsi.0;
-        let [g, h] = tsi.sport.to_be_bytes();
-        let [first, second] = self.keys;
-        let once = Rng::new(u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ first).next_u64();
-        let hash = Rng::new(once ^ second).next_u64() >> 32;
-        u32::try_from(hash).unwrap_or(0) & self.buckets.capacity().wrapping_sub(1)
-    }
-
-    fn find(&self, tsi: Tsi) -> Option<u32> {
-        let mut index = self.buckets.get(self.bucket(tsi))?.checked_sub(1)?;
-        loop {
-            let entry = self.entry(index)?;
-            if entry.tsi == tsi {
-                return Some(index);
-            }
-            index = entry.chain;
-        }
     }
 
     /// One packet that came for the socket: a session is made for an SPM, ODATA or RDATA of an
@@ -214,11 +90,11 @@ impl<P, H: Heap> Peers<P, H> {
         payload: Option<P>,
     ) -> Result<(), Discard> {
         let tsi = packet.tsi();
-        let (index, fresh) = match self.find(tsi) {
+        let (index, fresh) = match self.table.find(tsi) {
             Some(index) => (index, false),
             None => (self.admit(now, from, group, packet)?, true),
         };
-        if let Some(State::Ended(heard)) = self.entry_mut(index).map(|entry| &mut entry.state) {
+        if let Some(State::Ended(heard)) = self.table.get_mut(index).map(|entry| &mut entry.state) {
             // Anything else is a source that starts again, which we shall hear when LINGER is over.
             if is_aftermath(packet) {
                 *heard = now;
@@ -231,8 +107,8 @@ impl<P, H: Heap> Peers<P, H> {
             self.vacate(index);
             return result;
         }
-        self.enqueue(DELIVER, index);
-        self.enqueue(TRANSMIT, index);
+        self.table.enqueue(Queue::Deliver, index);
+        self.table.enqueue(Queue::Transmit, index);
         if self.refresh(index, false).is_err() {
             self.vacate(index);
             return Err(Discard::NoMemory);
@@ -259,8 +135,6 @@ impl<P, H: Heap> Peers<P, H> {
             return Err(Discard::SessionLimit);
         }
         let tsi = packet.tsi();
-        let bucket = self.bucket(tsi);
-        self.buckets.ensure(bucket)?;
         let mut boxed = H::array(1).ok_or(NoMemory)?;
         if let Some(place) = boxed.first_mut() {
             let seed = self.rng.next_u64();
@@ -270,162 +144,44 @@ impl<P, H: Heap> Peers<P, H> {
             };
             *place = Some(Receiver::new(config, tsi, from, now, seed));
         }
-        let index = self.acquire()?;
-        let chain = match self.buckets.get_mut(bucket) {
-            Some(head) => {
-                let chain = head.checked_sub(1).unwrap_or(NIL);
-                *head = index.saturating_add(1);
-                chain
-            }
-            None => NIL,
-        };
-        if let Some(entry) = self.entry_mut(index) {
-            entry.state = State::Live(boxed);
-            entry.tsi = tsi;
-            entry.chain = chain;
-            entry.armed = Instant::FAR;
-        }
-        self.live = self.live.saturating_add(1);
-        Ok(index)
-    }
-
-    /// A vacant entry that is in no chain, list or queue.
-    fn acquire(&mut self) -> Result<u32, NoMemory> {
         self.trim();
-        if self.free == NIL && self.used >= self.table.0.capacity() {
+        if self.table.is_full() {
             self.forget_oldest();
         }
-        if let Some(entry) = self.entry(self.free) {
-            let index = self.free;
-            self.free = entry.chain;
-            return Ok(index);
-        }
-        self.table.0.ensure(self.used)?;
-        let index = self.used;
-        self.used = self.used.saturating_add(1);
+        let index = self.table.insert(tsi, State::Live(boxed))?;
+        self.live = self.live.saturating_add(1);
         Ok(index)
     }
 
     /// Forgets the session that ended first.
     fn forget_oldest(&mut self) {
-        if let Some(index) = self.front(ENDED) {
-            self.dequeue(ENDED);
+        if let Some(index) = self.table.front(Queue::Ended) {
+            self.table.dequeue(Queue::Ended);
             self.vacate(index);
         }
     }
 
     /// Takes entries that are vacant already off the front of the queue of ended sessions.
     fn trim(&mut self) {
-        while let Some(index) = self.front(ENDED) {
-            if matches!(self.entry(index).map(|e| &e.state), Some(State::Ended(_))) {
+        while let Some(index) = self.table.front(Queue::Ended) {
+            if let Some(State::Ended(_)) = self.table.get(index).map(|entry| &entry.state) {
                 return;
             }
-            self.dequeue(ENDED);
+            self.table.dequeue(Queue::Ended);
         }
     }
 
     /// Frees an entry and whatever it holds.
     fn vacate(&mut self, index: u32) {
-        let Some(tsi) = self.entry(index).map(|entry| entry.tsi) else {
-            return;
-        };
-        self.unchain(tsi, index);
         self.timers.cancel(&mut self.table, Sqn::new(index));
-        let Some(entry) = self.entry_mut(index) else {
-            return;
-        };
-        let state = core::mem::replace(&mut entry.state, State::Vacant);
+        let state = self.table.remove(index);
         self.retire(&state);
-        self.reclaim(index);
-    }
-
-    fn unchain(&mut self, tsi: Tsi, index: u32) {
-        let next = self.entry(index).map_or(NIL, |entry| entry.chain);
-        let bucket = self.bucket(tsi);
-        let Some(head) = self.buckets.get_mut(bucket) else {
-            return;
-        };
-        if *head == index.saturating_add(1) {
-            *head = if next == NIL {
-                0
-            } else {
-                next.saturating_add(1)
-            };
-            return;
-        }
-        let mut at = head.checked_sub(1).unwrap_or(NIL);
-        while let Some(entry) = self.entry_mut(at) {
-            if entry.chain == index {
-                entry.chain = next;
-                return;
-            }
-            at = entry.chain;
-        }
-    }
-
-    /// Puts an entry on the free list once nothing refers to it.
-    fn reclaim(&mut self, index: u32) {
-        let free = self.free;
-        let Some(entry) = self.entry_mut(index) else {
-            return;
-        };
-        if matches!(entry.state, State::Vacant) && entry.links.iter().all(|link| !link.queued) {
-            entry.chain = free;
-            self.free = index;
-        }
-    }
-
-    fn front(&self, queue: usize) -> Option<u32> {
-        let head = self.queues.get(queue)?.head;
-        (head != NIL).then_some(head)
-    }
-
-    fn enqueue(&mut self, queue: usize, index: u32) {
-        let Some(link) = self.entry_mut(index).and_then(|e| e.links.get_mut(queue)) else {
-            return;
-        };
-        if link.queued {
-            return;
-        }
-        *link = Link {
-            queued: true,
-            next: NIL,
-        };
-        let Some(ends) = self.queues.get_mut(queue) else {
-            return;
-        };
-        let tail = ends.tail;
-        ends.tail = index;
-        if tail == NIL {
-            ends.head = index;
-        } else if let Some(link) = self.entry_mut(tail).and_then(|e| e.links.get_mut(queue)) {
-            link.next = index;
-        }
-    }
-
-    /// Removes the first entry of a queue.
-    fn dequeue(&mut self, queue: usize) {
-        let Some(index) = self.front(queue) else {
-            return;
-        };
-        let mut next = NIL;
-        if let Some(link) = self.entry_mut(index).and_then(|e| e.links.get_mut(queue)) {
-            next = link.next;
-            link.queued = false;
-        }
-        if let Some(ends) = self.queues.get_mut(queue) {
-            ends.head = next;
-            if next == NIL {
-                ends.tail = NIL;
-            }
-        }
-        self.reclaim(index);
     }
 
     /// Sets the deadline of a session anew. A deadline that is too early only costs one call, so
     /// data in order does not move it; `exact` does.
     fn refresh(&mut self, index: u32, exact: bool) -> Result<(), NoMemory> {
-        let Some(entry) = self.table.0.get_mut(index) else {
+        let Some(entry) = self.table.get_mut(index) else {
             return Ok(());
         };
         let at = match &entry.state {
@@ -448,7 +204,7 @@ impl<P, H: Heap> Peers<P, H> {
 
     /// What data packet `sqn` of session `tsi` would be, before memory is spent on it.
     pub fn place(&self, tsi: Tsi, sqn: Sqn) -> Place {
-        match self.find(tsi).and_then(|index| self.entry(index)) {
+        match self.table.find(tsi).and_then(|index| self.table.get(index)) {
             Some(entry) => match entry.receiver() {
                 Some(receiver) => receiver.place(sqn),
                 None => Place::Useless(Discard::SessionEnded),
@@ -461,14 +217,14 @@ impl<P, H: Heap> Peers<P, H> {
     /// The next thing for the application: session, source address and what it is. Sessions take
     /// turns after every APDU; the pieces of one APDU follow each other.
     pub fn poll_deliver(&mut self) -> Option<(Tsi, Addr, Delivery<P>)> {
-        while let Some(index) = self.front(DELIVER) {
-            let Some(receiver) = self.entry_mut(index).and_then(Entry::receiver_mut) else {
-                self.dequeue(DELIVER);
+        while let Some(index) = self.table.front(Queue::Deliver) {
+            let Some(receiver) = self.table.get_mut(index).and_then(Entry::receiver_mut) else {
+                self.table.dequeue(Queue::Deliver);
                 continue;
             };
             let (tsi, source) = (receiver.tsi(), receiver.source());
             let Some(delivery) = receiver.poll_deliver() else {
-                self.dequeue(DELIVER);
+                self.table.dequeue(Queue::Deliver);
                 // Its deadline is set, so no memory is needed to move it.
                 let _ = self.refresh(index, false);
                 continue;
@@ -476,11 +232,11 @@ impl<P, H: Heap> Peers<P, H> {
             match &delivery {
                 Delivery::Data(data) if !data.last => {}
                 Delivery::Data(_) | Delivery::Loss { .. } => {
-                    self.dequeue(DELIVER);
-                    self.enqueue(DELIVER, index);
+                    self.table.dequeue(Queue::Deliver);
+                    self.table.enqueue(Queue::Deliver, index);
                 }
                 Delivery::End(end) => {
-                    self.dequeue(DELIVER);
+                    self.table.dequeue(Queue::Deliver);
                     self.bury(index, *end);
                 }
             }
@@ -502,18 +258,19 @@ impl<P, H: Heap> Peers<P, H> {
     /// The end of a session was delivered.
     fn bury(&mut self, index: u32, end: End) {
         let heard = self
-            .entry(index)
+            .table
+            .get(index)
             .and_then(|e| e.receiver())
             .map(|r| r.heard);
         match (end, heard) {
             // A source that fell silent and comes back is a new session.
             (End::Expired, _) | (_, None) => self.vacate(index),
             (End::Fin | End::Reset { .. }, Some(heard)) => {
-                if let Some(entry) = self.entry_mut(index) {
+                if let Some(entry) = self.table.get_mut(index) {
                     let state = core::mem::replace(&mut entry.state, State::Ended(heard));
                     self.retire(&state);
                 }
-                self.enqueue(ENDED, index);
+                self.table.enqueue(Queue::Ended, index);
                 if self.refresh(index, true).is_err() {
                     self.vacate(index);
                 }
@@ -530,13 +287,13 @@ impl<P, H: Heap> Peers<P, H> {
     where
         P: 'a,
     {
-        while let Some(index) = self.front(TRANSMIT) {
+        while let Some(index) = self.table.front(Queue::Transmit) {
             if let Some(receiver) = self.receiver_mut(now, index) {
                 if let Some(transmit) = receiver.poll_transmit(now, buf) {
                     return Some((receiver.group(), transmit));
                 }
             }
-            self.dequeue(TRANSMIT);
+            self.table.dequeue(Queue::Transmit);
             let _ = self.refresh(index, false);
         }
         None
@@ -557,7 +314,9 @@ impl<P, H: Heap> Peers<P, H> {
             let Some(index) = self.sweep else {
                 break;
             };
-            self.sweep = index.checked_add(1).filter(|next| *next < self.used);
+            self.sweep = index
+                .checked_add(1)
+                .filter(|next| *next < self.table.used());
             self.wake(now, index);
         }
         for _ in 0..PEERS_PER_CALL {
@@ -565,7 +324,7 @@ impl<P, H: Heap> Peers<P, H> {
                 Some((at, key)) if at <= now => key.get(),
                 _ => return,
             };
-            if let Some(State::Ended(heard)) = self.entry(index).map(|entry| &entry.state) {
+            if let Some(State::Ended(heard)) = self.table.get(index).map(|entry| &entry.state) {
                 if now >= heard.after(LINGER.min(self.config.peer_expiry)) {
                     self.vacate(index);
                     continue;
@@ -581,8 +340,8 @@ impl<P, H: Heap> Peers<P, H> {
     /// Has a session polled again.
     fn wake(&mut self, now: Instant, index: u32) {
         if self.receiver_mut(now, index).is_some() {
-            self.enqueue(DELIVER, index);
-            self.enqueue(TRANSMIT, index);
+            self.table.enqueue(Queue::Deliver, index);
+            self.table.enqueue(Queue::Transmit, index);
         }
         let _ = self.refresh(index, true);
     }
@@ -591,7 +350,7 @@ impl<P, H: Heap> Peers<P, H> {
     pub fn set_congested(&mut self, _now: Instant, congested: bool) {
         if self.congested != congested {
             self.congested = congested;
-            self.sweep = (self.used > 0).then_some(0);
+            self.sweep = (self.table.used() > 0).then_some(0);
         }
     }
 
@@ -607,7 +366,7 @@ impl<P, H: Heap> Peers<P, H> {
 
     /// The session of `tsi`.
     pub fn get(&self, tsi: Tsi) -> Option<&Receiver<P, H>> {
-        self.entry(self.find(tsi)?)?.receiver()
+        self.table.get(self.table.find(tsi)?)?.receiver()
     }
 
     /// The counters of all sessions there are and were, added up.
@@ -621,6 +380,15 @@ impl<P, H: Heap> Peers<P, H> {
 
     /// Every session.
     pub fn iter(&self) -> impl Iterator<Item = &Receiver<P, H>> {
-        (0..self.used).filter_map(|index| self.entry(index)?.receiver())
+        (0..self.table.used()).filter_map(|index| self.table.get(index)?.receiver())
+    }
+
+    /// Checks the table the slow way.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        let (live, ended) = self.table.check();
+        assert_eq!(live, self.live);
+        assert!(live <= self.limit);
+        assert_eq!(live.saturating_add(ended), self.timers.len());
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 mod bounds;
+mod failing;
 mod fragments;
 mod invariants;
 mod model;
@@ -99,6 +100,9 @@ pub(super) struct Rig<H: Heap = StdHeap> {
     pub(super) out: Vec<Out>,
     pub(super) sent: Vec<Sent>,
     pieces: Vec<u32>,
+    /// The number that must come out next, and whether an APDU came out yet.
+    next: Option<u32>,
+    begun: bool,
     spm_sqn: u32,
     /// Off: the payload handle is withheld.
     pub(super) room: bool,
@@ -121,6 +125,8 @@ impl<H: Heap> Rig<H> {
             out: Vec::new(),
             sent: Vec::new(),
             pieces: Vec::new(),
+            next: None,
+            begun: false,
             spm_sqn: 0,
             room: true,
             worst: 0,
@@ -131,6 +137,15 @@ impl<H: Heap> Rig<H> {
         self.worst = self.worst.max(self.rx.window.touched.replace(0));
     }
 
+    /// Every number comes out once and in order, except that the session may begin inside an APDU.
+    fn follows(&mut self, first: Sqn, count: u32) {
+        assert!(
+            !self.begun || self.next == Some(first.get()),
+            "a number was skipped"
+        );
+        self.next = Some(first.plus(count).get());
+    }
+
     /// Polls until nothing is left, as the owner does after every call.
     pub(super) fn settle(&mut self) {
         while let Some(delivery) = self.rx.poll_deliver() {
@@ -138,6 +153,8 @@ impl<H: Heap> Rig<H> {
             match delivery {
                 Delivery::Data(data) => {
                     assert_eq!(data.payload, data.sqn.get());
+                    self.follows(data.sqn, 1);
+                    self.begun = true;
                     self.pieces.push(data.sqn.get());
                     if data.last {
                         self.out.push(Out::Apdu(core::mem::take(&mut self.pieces)));
@@ -146,6 +163,7 @@ impl<H: Heap> Rig<H> {
                 Delivery::Loss { first, count } => {
                     assert!(self.pieces.is_empty(), "an APDU was interrupted");
                     assert!(count > 0);
+                    self.follows(first, count);
                     self.out.push(Out::Lost(first.get(), count));
                 }
                 Delivery::End(end) => {

@@ -3,6 +3,7 @@
 //! The receiver against a simple, slow one: any sequence of packets must give the same deliveries and
 //! the same losses.
 
+use super::failing::{refuse, Failing};
 use super::*;
 use pgm_wire::Rst;
 use proptest::prelude::*;
@@ -580,38 +581,6 @@ proptest! {
     }
 }
 
-/// A heap that refuses at random, or always.
-mod failing {
-    use super::*;
-    use std::cell::Cell;
-
-    thread_local! {
-        static STATE: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
-    }
-
-    /// Refuses `n` of 100 allocations from now on.
-    pub(super) fn refuse(n: u64, seed: u64) {
-        STATE.with(|state| state.set((n, seed)));
-    }
-
-    pub(super) struct Failing;
-
-    impl Heap for Failing {
-        type Array<T> = Vec<T>;
-
-        fn array<T: Default>(len: usize) -> Option<Vec<T>> {
-            let (n, seed) = STATE.with(Cell::get);
-            let draw = crate::rng::Rng::new(seed).next_u64();
-            STATE.with(|state| state.set((n, draw)));
-            if draw % 100 < n {
-                None
-            } else {
-                StdHeap::array(len)
-            }
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -622,9 +591,9 @@ proptest! {
         seed in any::<u64>(),
         percent in prop_oneof![Just(100u64), 1u64..100],
     ) {
-        failing::refuse(percent, seed);
+        refuse(percent, seed);
         let large = ReceiverConfig { rxw_sqns: 512, ..patient() };
-        let mut rig = Rig::<failing::Failing>::with(large, seed);
+        let mut rig = Rig::<Failing>::with(large, seed);
         let mut model = Model::new(large, 512);
         for op in &ops {
             // A malformed packet that finds no slot for its verdict is asked for again instead.
@@ -636,12 +605,103 @@ proptest! {
             compare(&mut rig, &mut model);
         }
         // Memory is back: whatever is missing is asked for.
-        failing::refuse(0, 0);
+        refuse(0, 0);
         rig.wait(ms(11));
         if model.open && !model.over() {
             prop_assert!(rig.rx.retry.is_none());
         }
         compare(&mut rig, &mut model);
         finish(&mut rig, &mut model);
+    }
+}
+
+/// Numbers that hurt: around the base, around half the space, far and wrapped.
+fn wild_sqn() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        8 => 0u32..200,
+        2 => (0u32..400).prop_map(|n| (1 << 31) - 200 + n),
+        1 => (0u32..400).prop_map(|n| 1_000_000 + n),
+        1 => any::<u32>(),
+        1 => (0u32..200).prop_map(|n| u32::MAX - n)
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Wild {
+    Data(bool, u32, u32, u16, Option<(u32, u32, u32)>, bool),
+    Spm(u32, u32, u32, bool),
+    Hear(bool, Vec<u32>),
+    Wait(u32),
+}
+
+fn wild() -> impl Strategy<Value = Wild> {
+    let fragment = prop::option::of((wild_sqn(), 0u32..100, 0u32..100));
+    prop_oneof![
+        6 => (
+            any::<bool>(),
+            wild_sqn(),
+            wild_sqn(),
+            0u16..40,
+            fragment,
+            prop::bool::weighted(0.9)
+        )
+            .prop_map(|(r, s, t, l, f, p)| Wild::Data(r, s, t, l, f, p)),
+        3 => (any::<u32>(), wild_sqn(), wild_sqn(), any::<bool>())
+            .prop_map(|(q, t, l, u)| Wild::Spm(q, t, l, u)),
+        2 => (any::<bool>(), prop::collection::vec(wild_sqn(), 1..63))
+            .prop_map(|(n, s)| Wild::Hear(n, s)),
+        2 => (0u32..5000).prop_map(Wild::Wait)
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever an attacker sends: no panic, bounded work, every number once and in order, and an end.
+    // req: SEC-07 RCV-20 WIRE-26
+    #[test]
+    fn survives_anything(
+        ops in prop::collection::vec(wild(), 1..150),
+        base in prop_oneof![Just(0u32), Just(1u32 << 31), any::<u32>()],
+        seed in any::<u64>(),
+    ) {
+        let quick = ReceiverConfig { ncf_retries: 2, data_retries: 2, ..patient() };
+        let mut rig = Rig::<StdHeap>::with(quick, seed);
+        for op in ops {
+            match op {
+                Wild::Data(rdata, sqn, trail, len, fragment, room) => {
+                    let options = DataOptions {
+                        fragment: fragment.map(|(first, offset, apdu_len)| Fragment {
+                            first: Sqn::new(base.wrapping_add(first)),
+                            offset,
+                            apdu_len,
+                        }),
+                        ..DataOptions::default()
+                    };
+                    rig.room = room;
+                    let (sqn, trail) = (base.wrapping_add(sqn), base.wrapping_add(trail));
+                    let _ = rig.data(rdata, sqn, trail, len, options);
+                }
+                Wild::Spm(sqn, trail, lead, unreach) => {
+                    let options = SpmOptions {
+                        nbr_unreach: unreach,
+                        ..SpmOptions::default()
+                    };
+                    let (trail, lead) = (base.wrapping_add(trail), base.wrapping_add(lead));
+                    let _ = rig.spm_raw(sqn, trail, lead, PATH, options);
+                }
+                Wild::Hear(ncf, sqns) => {
+                    let sqns: Vec<u32> = sqns.iter().map(|sqn| base.wrapping_add(*sqn)).collect();
+                    let _ = if ncf { rig.ncf(&sqns) } else { rig.heard_nak(&sqns) };
+                }
+                Wild::Wait(n) => rig.wait(ms(n)),
+            }
+            invariants::check(&rig.rx);
+        }
+        prop_assert!(rig.worst < 8 * 1024, "{}", rig.worst);
+        rig.wait(Duration::from_secs(400));
+        prop_assert!(rig.rx.is_ended());
+        prop_assert_eq!(rig.out.last(), Some(&Out::End(End::Expired)));
+        prop_assert_eq!((rig.rx.held(), rig.rx.missing(), rig.rx.repair.len()), (0, 0, 0));
     }
 }

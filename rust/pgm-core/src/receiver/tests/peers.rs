@@ -2,12 +2,14 @@
 
 //! The sessions of a datagram socket.
 
+use super::failing::{refuse, Failing};
 use super::*;
 use pgm_wire::Rst;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-struct Bus {
-    peers: Peers<u32, StdHeap>,
+struct Bus<H: Heap = StdHeap> {
+    peers: Peers<u32, H>,
     now: Instant,
     out: Vec<(Tsi, Out)>,
     sent: Vec<(Tsi, PacketType)>,
@@ -25,7 +27,9 @@ impl Bus {
     fn new(limit: u32) -> Self {
         Self::with(config(), limit)
     }
+}
 
+impl<H: Heap> Bus<H> {
     fn with(config: ReceiverConfig, limit: u32) -> Self {
         Self {
             peers: Peers::new(config, limit, 1),
@@ -59,10 +63,12 @@ impl Bus {
             self.out.push((tsi, out));
         }
         let mut buf = [0; HEADER_MAX];
-        while let Some((_, transmit)) = self.peers.poll_transmit(self.now, &mut buf) {
+        while let Some((group, transmit)) = self.peers.poll_transmit(self.now, &mut buf) {
+            assert_eq!(group, GROUP);
             let packet = Packet::parse(&buf[..transmit.header_len]).unwrap();
             self.sent.push((packet.tsi(), transmit.kind));
         }
+        self.peers.check();
     }
 
     fn wait(&mut self, d: Duration) {
@@ -327,4 +333,105 @@ fn congestion_reaches_every_session() {
         *naks.entry(tsi.gsi.0).or_insert(0) += 1;
     }
     assert_eq!(naks.len(), 300);
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Data(u32, u32),
+    Repair(u32, u32),
+    Spm(u32, u32),
+    Fin(u32, u32),
+    Rst(u32),
+    Wait(u32),
+    Congested(bool),
+    Refuse(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let source = || 0u32..8;
+    prop_oneof![
+        8 => (source(), 0u32..20).prop_map(|(n, sqn)| Op::Data(n, sqn)),
+        2 => (source(), 0u32..20).prop_map(|(n, sqn)| Op::Repair(n, sqn)),
+        4 => (source(), 0u32..20).prop_map(|(n, lead)| Op::Spm(n, lead)),
+        3 => (source(), 0u32..20).prop_map(|(n, lead)| Op::Fin(n, lead)),
+        1 => source().prop_map(Op::Rst),
+        3 => prop_oneof![0u32..100, 0u32..40_000].prop_map(Op::Wait),
+        1 => any::<bool>().prop_map(Op::Congested),
+        1 => (0u64..101).prop_map(Op::Refuse)
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Sessions come and go in any order, with and without memory: the table stays whole, every
+    /// session ends once, and in the end nothing is left.
+    // req: RCV-23 RCV-26
+    #[test]
+    fn the_table_stays_whole(ops in prop::collection::vec(op(), 1..200), limit in 1u32..6) {
+        refuse(0, 7);
+        let short = ReceiverConfig {
+            peer_expiry: Duration::from_secs(60),
+            ..config()
+        };
+        let mut bus = Bus::<Failing>::with(short, limit);
+        let mut spm_sqn = 0;
+        for op in ops {
+            spm_sqn += 1;
+            let _ = match op {
+                Op::Data(n, sqn) => bus.odata(n, sqn),
+                Op::Repair(n, sqn) => bus.rdata(n, sqn),
+                Op::Spm(n, lead) => bus.spm(n, spm_sqn, lead, SpmOptions::default()),
+                Op::Fin(n, lead) => bus.fin(n, spm_sqn, lead),
+                Op::Rst(n) => {
+                    let rst = SpmOptions {
+                        rst: Some(Rst::default()),
+                        ..SpmOptions::default()
+                    };
+                    bus.spm(n, spm_sqn, 0, rst)
+                }
+                Op::Wait(n) => {
+                    bus.wait(ms(n));
+                    Ok(())
+                }
+                Op::Congested(on) => {
+                    bus.peers.set_congested(bus.now, on);
+                    Ok(())
+                }
+                Op::Refuse(percent) => {
+                    refuse(percent, u64::from(spm_sqn));
+                    Ok(())
+                }
+            };
+            prop_assert!(bus.peers.len() <= limit);
+            prop_assert_eq!(bus.peers.iter().count(), usize::try_from(bus.peers.len()).unwrap());
+            if bus.peers.len() > 0 {
+                prop_assert!(bus.peers.poll_timeout().is_some());
+            }
+        }
+        bus.wait(Duration::from_secs(100));
+        prop_assert_eq!(bus.peers.len(), 0);
+        prop_assert_eq!(bus.peers.poll_timeout(), None);
+        // What came out of each session is in order, up to its end.
+        let mut last: BTreeMap<[u8; 6], Option<u32>> = BTreeMap::new();
+        for (tsi, out) in bus.take_out() {
+            let last = last.entry(tsi.gsi.0).or_default();
+            match out {
+                Out::Apdu(sqns) => {
+                    prop_assert!(last.is_none_or(|last| last + 1 == sqns[0]));
+                    *last = Some(sqns[0]);
+                }
+                Out::Lost(first, count) => {
+                    prop_assert!(last.is_none_or(|last| last + 1 == first));
+                    *last = Some(first + count - 1);
+                }
+                Out::End(_) => *last = None,
+            }
+        }
+        // And it can start all over.
+        refuse(0, 0);
+        for n in 0..limit {
+            prop_assert_eq!(bus.odata(100 + n, 1), Ok(()));
+        }
+    }
 }
