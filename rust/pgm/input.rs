@@ -165,8 +165,10 @@ fn admit(
     let room = match place {
         // The engine names and counts it; nothing is kept.
         Place::Useless(_) => true,
-        // When the windows hold all the memory, only these can free it.
-        Place::Next | Place::Gap if !unread => used < limit.saturating_mul(2),
+        // When the windows hold all the memory, only these can free it: the next packet always,
+        // repairs of later ones while twice the limit lasts.
+        Place::Next if !unread => true,
+        Place::Gap if !unread => used < limit.saturating_mul(2),
         _ => used < limit,
     };
     if !room {

@@ -113,6 +113,7 @@ impl From<crate::NoMemory> for Discard {
 }
 
 #[cfg(test)]
+#[allow(clippy::as_conversions)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
