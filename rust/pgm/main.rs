@@ -32,7 +32,11 @@ module! {
     authors: ["PGM for Linux"],
     description: "Pragmatic General Multicast (RFC 3208) sockets",
     license: "GPL",
-    alias: ["net-pf-2-proto-113-type-4", "net-pf-2-proto-113"],
+    alias: [
+        "net-pf-2-proto-113-type-4",
+        "net-pf-2-proto-113",
+        "net-pf-2-proto-0-type-4",
+    ],
 }
 
 struct Pgm {
