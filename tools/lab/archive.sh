@@ -36,7 +36,7 @@ archive_ask() {
 
 # What it said, if that is less than a day ago.
 archive_remembered() {
-	[ -n "$(find "$LABS" -name archive-version -size +0 -mmin -1440)" ] && cat "$LABS/archive-version"
+	[ -n "$(find "$LABS" -maxdepth 1 -name archive-version -size +0 -mmin -1440)" ] && cat "$LABS/archive-version"
 }
 
 # Downloads the source archive of kernel version $1 to the file $2.
