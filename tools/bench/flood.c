@@ -68,7 +68,7 @@ static void send_all(int pgm, const struct sockaddr_in *to, size_t size, long co
 	/* So much that neither rate nor window is what limits. */
 	struct pgm_send_window window = {
 		.rate_kbit = 10000000,
-		.window_ms = 10000,
+		.window_ms = 60000,
 		.window_bytes = 256 << 20,
 	};
 	int fd = open_socket(pgm);
