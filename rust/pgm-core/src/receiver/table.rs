@@ -341,8 +341,8 @@ impl<P, H: Heap> Table<P, H> {
                     assert!(!entry.position.is_set());
                     continue;
                 }
-                State::Live(_) => live += 1,
-                State::Ended(_) => ended += 1,
+                State::Live(_) => live = live.saturating_add(1),
+                State::Ended(_) => ended = ended.saturating_add(1),
             }
             assert!(!free.contains(&index) && entry.position.is_set());
             assert_eq!(self.find(entry.tsi), Some(index));

@@ -405,7 +405,7 @@ proptest! {
             };
             prop_assert!(bus.peers.len() <= limit);
             prop_assert_eq!(bus.peers.iter().count(), usize::try_from(bus.peers.len()).unwrap());
-            if bus.peers.len() > 0 {
+            if !bus.peers.is_empty() {
                 prop_assert!(bus.peers.poll_timeout().is_some());
             }
         }
