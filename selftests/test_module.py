@@ -134,10 +134,11 @@ def test_autoload():
         for name, text in zip(names, builtin):
             (MODULES / name).write_bytes(text)
         net.run("depmod", "-a")
-        pgm.unload()
-        assert not pgm.loaded()
-        with pgm.pgm_socket():
-            assert pgm.loaded()
+        for proto in (pgm.IPPROTO_PGM, 0):
+            pgm.unload()
+            assert not pgm.loaded()
+            with pgm.pgm_socket(proto=proto):
+                assert pgm.loaded()
     finally:
         net.run("umount", MODULES)
         if not pgm.loaded():
