@@ -332,7 +332,7 @@ impl<P, H: Heap> Table<P, H> {
                 assert_eq!(link.queued, queued.contains(&index));
             }
         }
-        let (mut live, mut ended) = (0, 0);
+        let (mut live, mut ended) = (0u32, 0u32);
         for index in 0..self.used {
             let entry = self.get(index).unwrap();
             match &entry.state {
