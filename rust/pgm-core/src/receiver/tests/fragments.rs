@@ -18,7 +18,7 @@ fn fragment(first: u32, offset: u32, apdu_len: u32) -> Fragment {
     }
 }
 
-// req: OPT-24 RCV-08
+// req: OPT-24
 #[test]
 fn an_apdu_is_delivered_whole() {
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1]] {
@@ -280,7 +280,8 @@ fn an_apdu_longer_than_the_window_does_not_block_it() {
     assert_eq!(rig.take_out(), [Out::Apdu((101..165).collect())]);
 }
 
-// req: OPT-27 (cf. MS08-036)
+// MS08-036 was a hole of this kind.
+// req: OPT-27
 #[test]
 fn beginnings_without_end_take_bounded_memory() {
     let mut rig = joined();

@@ -19,7 +19,7 @@ fn rst(no_naks: bool, code: u8) -> SpmOptions {
     }
 }
 
-// req: OPT-52 OPT-51
+// req: OPT-52
 #[test]
 fn syn_is_handed_on() {
     let mut rig = Rig::new();
@@ -43,7 +43,7 @@ fn syn_is_handed_on() {
     assert_eq!(rig.take_out(), singles([1]));
 }
 
-// req: OPT-53 OPT-55 OPT-58
+// req: OPT-55 OPT-58
 #[test]
 fn the_end_comes_after_the_last_data() {
     let mut rig = Rig::new();
@@ -88,7 +88,7 @@ fn what_is_lost_is_reported_before_the_end() {
     assert_eq!(rig.take_out(), expected.concat());
 }
 
-// req: OPT-53
+// req: OPT-58
 #[test]
 fn a_session_may_end_before_it_began() {
     let mut rig = Rig::new();
@@ -103,7 +103,7 @@ fn a_session_may_end_before_it_began() {
     assert_eq!(rig.asked(), [0, 1]);
 }
 
-// req: OPT-54
+// req: OPT-58
 #[test]
 fn fin_on_data_ends_the_session_too() {
     for rdata in [false, true] {
@@ -121,7 +121,7 @@ fn fin_on_data_ends_the_session_too() {
     }
 }
 
-// req: OPT-26 OPT-53
+// req: OPT-26 OPT-58
 #[test]
 fn an_apdu_without_end_is_lost_at_fin() {
     let mut rig = Rig::new();
@@ -160,7 +160,7 @@ fn rst_counts_on_spms_only() {
     assert_eq!(rig.take_out(), singles([1, 2]));
 }
 
-// req: OPT-60 OPT-61 OPT-62 OPT-63 OPT-55
+// req: OPT-55 OPT-61 OPT-63
 #[test]
 fn a_reset_reports_what_is_missing_and_ends_at_once() {
     for no_naks in [false, true] {
