@@ -72,7 +72,8 @@ def loss(spec):
     # req: RCV-14 NAK-01 NAK-02 NAK-05 NAK-09 NAK-12 NAK-19 SRC-16 SRC-19 SRC-21
     sender, (receiver,) = transfer(COUNT, (1, 1400), spec)
     assert receiver["repaired"] > 0, "nothing was repaired"
-    assert sender["rdata"] >= receiver["repaired"] or receiver["duplicates"] > 0
+    # Some of the missing may be packets that overtook each other on the way, and came late.
+    assert 0 < sender["rdata"] and receiver["repaired"] <= receiver["missing"]
     assert sender["naks"] > 0 and sender["ncf"] > 0
 
 
