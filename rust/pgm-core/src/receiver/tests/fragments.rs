@@ -308,3 +308,14 @@ fn an_empty_message_is_a_message() {
     rig.data(false, 0, 0, 0, DataOptions::default()).unwrap();
     assert_eq!(rig.take_out(), singles([0]));
 }
+
+#[test]
+fn only_the_very_first_apdu_can_be_from_before_the_session() {
+    let mut rig = Rig::new();
+    rig.spm(90, 99).unwrap();
+    rig.piece(100, 0, 3, 100).unwrap();
+    rig.spm(102, 102).unwrap();
+    // The session began with an APDU of its own, if a lost one.
+    rig.fragment(102, fragment(98, 300, 400), 100).unwrap();
+    assert_eq!(rig.take_out(), [Out::Lost(100, 2), Out::Lost(102, 1)]);
+}

@@ -533,3 +533,36 @@ fn recovery_time_is_measured_from_detection() {
     assert_eq!(rig.rx.stats().recovery_max_ns, ms(80).nanos());
     assert_eq!(rig.rx.stats().repaired_sqns, 1);
 }
+
+#[test]
+fn congestion_counts_no_retry_however_often_it_comes() {
+    let few = ReceiverConfig {
+        ncf_retries: 2,
+        ..config()
+    };
+    let mut rig = waiting_for_ncf(few, 1);
+    for _ in 0..5 {
+        rig.sent.clear();
+        let now = rig.now;
+        rig.rx.set_congested(now, true);
+        rig.wait(Duration::from_secs(1));
+        let now = rig.now;
+        rig.rx.set_congested(now, false);
+        rig.settle();
+        assert_eq!(rig.asked(), [2]);
+    }
+    assert!(rig.take_out().is_empty());
+}
+
+// req: NAK-04 NAK-06 AMB-04
+#[test]
+fn a_second_nak_heard_does_not_shorten_the_wait() {
+    let mut rig = missing_2(config(), 1);
+    rig.heard_nak(&[2]).unwrap();
+    rig.wait(ms(10));
+    rig.heard_nak(&[2]).unwrap();
+    rig.wait(ms(389));
+    assert!(rig.asked().is_empty());
+    rig.wait(ms(60));
+    assert_eq!(rig.asked(), [2]);
+}

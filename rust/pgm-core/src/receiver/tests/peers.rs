@@ -435,3 +435,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_session_that_only_waits_for_its_reader_wakes_nobody() {
+    let mut bus = Bus::new(10);
+    bus.odata(1, 1).unwrap();
+    let spm = Spm {
+        sqn: Sqn::new(1),
+        trail: Sqn::new(0),
+        lead: Sqn::new(1),
+        path: PATH,
+    };
+    let rst = SpmOptions {
+        rst: Some(Rst::default()),
+        ..SpmOptions::default()
+    };
+    let bytes = bytes(tsi(1), &Repr::Spm(spm, rst), 0);
+    let packet = Packet::parse(&bytes).unwrap();
+    bus.peers
+        .handle(bus.now, SOURCE, GROUP, &packet, None)
+        .unwrap();
+    bus.peers
+        .handle_timeout(bus.now.after(Duration::from_secs(1000)));
+    assert_eq!(bus.peers.poll_timeout(), None);
+    bus.settle();
+    let end = Out::End(End::Reset { code: 0 });
+    assert_eq!(bus.take_out(), [apdu(1, 1), (tsi(1), end)]);
+}

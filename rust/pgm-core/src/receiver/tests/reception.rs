@@ -310,3 +310,42 @@ fn a_source_window_larger_than_ours_is_taken_in_steps() {
     }
     assert_eq!(rig.take_out(), singles(1..=200));
 }
+
+// req: RCV-20 RCV-21
+#[test]
+fn jumps_before_the_first_is_delivered_do_not_lap_the_window() {
+    let mut rig = Rig::new();
+    let first = (1 << 31) - 2;
+    let jump = |rig: &mut Rig, sqn: u32, trail: u32| {
+        let spm = Spm {
+            sqn: Sqn::new(sqn),
+            trail: Sqn::new(trail),
+            lead: Sqn::new(trail),
+            path: PATH,
+        };
+        let bytes = bytes(TSI, &Repr::Spm(spm, SpmOptions::default()), 0);
+        let packet = Packet::parse(&bytes).unwrap();
+        // The owner does not poll: its reader is busy.
+        let now = rig.now;
+        rig.rx.handle(now, SOURCE, &packet, None).unwrap();
+    };
+    let data = DataBody {
+        sqn: Sqn::new(0),
+        trail: Sqn::new(0),
+    };
+    let bytes = bytes(TSI, &Repr::Odata(data, DataOptions::default()), 1);
+    let packet = Packet::parse(&bytes).unwrap();
+    let now = rig.now;
+    rig.rx.handle(now, SOURCE, &packet, Some(0)).unwrap();
+    jump(&mut rig, 1, first);
+    jump(&mut rig, 2, first + (1 << 30));
+    assert_eq!(rig.rx.trail(), Sqn::new(first));
+    rig.settle();
+    assert_eq!(
+        rig.take_out(),
+        [singles([0]), vec![Out::Lost(1, first - 1)]].concat()
+    );
+    // Now there is room for it.
+    jump(&mut rig, 3, first + (1 << 30));
+    assert_eq!(rig.rx.trail(), Sqn::new(first + (1 << 30)));
+}
