@@ -52,6 +52,22 @@ def default(case):
 
 
 @ktap.test
+def test_gsi():
+    """A privileged source chooses its GSI; the data-source port stays random."""
+    # req: WIRE-09 WIRE-10
+    with net.shared() as lan:
+        ports = set()
+        for _ in range(2):
+            with lan.hosts[0], pgm.pgm_socket() as sock:
+                sock.setsockopt(pgm.IPPROTO_PGM, pgm.PGM_TSI, b"sensor" + bytes(2))
+                sock.connect(("239.192.0.9", 7500))
+                tsi = sock.getsockopt(pgm.IPPROTO_PGM, pgm.PGM_TSI, 8)
+                ktap.equal(tsi[:6], b"sensor")
+                ports.add(tsi[6:])
+        ktap.equal(len(ports), 2, "different ports")
+
+
+@ktap.test
 def test_extremes():
     """The ends of each range can be set and read back."""
     with pgm.pgm_socket() as sock:

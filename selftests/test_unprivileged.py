@@ -45,7 +45,16 @@ def finish(child):
 
 def send():
     """Waits for the word, then sends."""
+    # req: SEC-08
     assert signal.sigtimedwait({signal.SIGUSR1}, 20), "no word came"
+    with pgm.pgm_socket() as socket:
+        # To say who one is takes privilege (SEC-08).
+        try:
+            socket.setsockopt(pgm.IPPROTO_PGM, pgm.PGM_TSI, bytes(8))
+        except PermissionError:
+            pass
+        else:
+            raise AssertionError("an unprivileged source chose its GSI")
     with pgm.source() as source:
         source.send(MESSAGE)
 

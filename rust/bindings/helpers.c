@@ -165,6 +165,11 @@ void pgm_poll_wait(struct file *file, struct socket *sock, poll_table *wait)
 	sock_poll_wait(file, sock, wait);
 }
 
+bool pgm_net_raw_capable(const struct sock *sk)
+{
+	return ns_capable(sock_net(sk)->user_ns, CAP_NET_RAW);
+}
+
 void pgm_clear_mc_all(struct sock *sk)
 {
 	inet_clear_bit(MC_ALL, sk);

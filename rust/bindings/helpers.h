@@ -78,6 +78,7 @@ void pgm_data_ready(struct sock *sk);
 void pgm_wake_writers(struct sock *sk);
 void pgm_state_change(struct sock *sk);
 void pgm_poll_wait(struct file *file, struct socket *sock, poll_table *wait);
+bool pgm_net_raw_capable(const struct sock *sk);
 void pgm_clear_mc_all(struct sock *sk);
 void pgm_prot_inuse_add(struct sock *sk, int n);
 void pgm_sk_set_daddr(struct sock *sk, __be32 addr);

@@ -12,7 +12,7 @@ use pgm_core::receiver::ReceiverConfig;
 use pgm_core::settings::{self, Setting};
 use pgm_core::source::Heartbeat;
 use pgm_core::Duration;
-use pgm_wire::Tsi;
+use pgm_wire::{Gsi, Tsi};
 
 use crate::net::lock::{Locked, UserLock};
 use crate::net::user::{Input, Output};
@@ -97,6 +97,8 @@ pub(crate) struct Options {
     data_retries: u32,
     pub(crate) abort_on_reset: bool,
     pub(crate) rcvinfo: bool,
+    /// Of sources yet to be; random without a setting.
+    pub(crate) gsi: Option<Gsi>,
 }
 
 impl Default for Options {
@@ -119,6 +121,7 @@ impl Default for Options {
             data_retries: settings::NAK_DATA_RETRIES.default,
             abort_on_reset: true,
             rcvinfo: false,
+            gsi: None,
         }
     }
 }
@@ -207,6 +210,7 @@ fn set_locked(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
             Ok(())
         }
         b::PGM_HEARTBEAT_SPM => set_heartbeat(sk, input),
+        b::PGM_TSI => set_gsi(sk, input),
         b::PGM_ABORT_ON_RESET => {
             receiver_side(sk)?;
             sk.options.abort_on_reset = input.read::<c_int>()? != 0;
@@ -284,6 +288,19 @@ fn set_window(sk: &mut Locked<'_>, input: &Input) -> Result {
     let window = SendWindow { rate, ..old };
     source.set_rate(window.rate_bytes());
     sk.options.window = window;
+    Ok(())
+}
+
+/// PGM_TSI: the GSI of a source, which says who it is. The data-source port stays random.
+fn set_gsi(sk: &mut Locked<'_>, input: &Input) -> Result {
+    source_side(sk)?;
+    let tsi: b::pgm_tsi = input.read()?;
+    // SAFETY: The lock is held.
+    if !unsafe { b::pgm_net_raw_capable(sk.sock()) } {
+        return Err(EPERM);
+    }
+    source_is_new(sk)?;
+    sk.options.gsi = Some(Gsi(tsi.gsi));
     Ok(())
 }
 

@@ -202,7 +202,7 @@ fn config(sk: &Locked<'_>, group: Group, nla: u32) -> SourceConfig {
     let queue_bytes = u64::try_from(unsafe { (*sk.sock()).sk_sndbuf }).unwrap_or(0);
     SourceConfig {
         tsi: Tsi {
-            gsi: Gsi([a, c, d, e, f, g]),
+            gsi: options.gsi.unwrap_or(Gsi([a, c, d, e, f, g])),
             sport,
         },
         dport: group.port,

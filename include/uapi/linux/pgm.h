@@ -24,7 +24,7 @@
 #define PGM_NAK_NCF_RETRIES	16	/* __u32 1..255, receiver */
 #define PGM_NAK_DATA_RETRIES	17	/* __u32 1..255, receiver */
 #define PGM_ABORT_ON_RESET	21	/* int, receiver, any time */
-#define PGM_TSI			23	/* struct pgm_tsi, get */
+#define PGM_TSI			23	/* struct pgm_tsi, get; set: the GSI */
 #define PGM_GET_LOSS		27	/* struct pgm_loss, receiver, get */
 #define PGM_SENDER_STATS	6	/* struct pgm_sender_stats, source, get */
 #define PGM_RECEIVER_STATS	7	/* struct pgm_receiver_stats, receiver, get */
