@@ -618,6 +618,16 @@ void pgm_rt_put(struct rtable *rt)
 	ip_rt_put(rt);
 }
 
+struct rtable *pgm_cached_rt(struct sock *sk)
+{
+	return dst_rtable(dst_clone(__sk_dst_check(sk, 0)));
+}
+
+void pgm_cache_rt(struct sock *sk, struct rtable *rt)
+{
+	sk_dst_set(sk, dst_clone(&rt->dst));
+}
+
 void pgm_skb_set_rt(struct sk_buff *skb, struct rtable *rt)
 {
 	skb_dst_set(skb, &rt->dst);

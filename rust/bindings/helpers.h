@@ -169,6 +169,8 @@ long pgm_ptr_err(const void *ptr);
 unsigned int pgm_dst_mtu(const struct rtable *rt);
 struct net_device *pgm_rt_dev(const struct rtable *rt);
 void pgm_rt_put(struct rtable *rt);
+struct rtable *pgm_cached_rt(struct sock *sk);
+void pgm_cache_rt(struct sock *sk, struct rtable *rt);
 void pgm_skb_set_rt(struct sk_buff *skb, struct rtable *rt);
 void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk);
 void pgm_clear_ipcb(struct sk_buff *skb);

@@ -42,7 +42,7 @@ pub(crate) unsafe extern "C" fn shutdown(sock: *mut b::socket, how: c_int) -> c_
             if let Some(source) = &mut sk.source {
                 source.fin(now);
             }
-            engine::turn(&mut sk);
+            engine::turn(&mut sk, timer::now());
         }
         b::pgm_state_change(sk.sock());
     }
@@ -78,7 +78,7 @@ pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
         }
         // The background's reference; finish() gives it up.
         b::pgm_sock_hold(sk);
-        engine::turn(&mut lock);
+        engine::turn(&mut lock, timer::now());
         let mut timeo = timeout;
         while timeo > 0 && lock.source.is_some() && !b::pgm_signal_pending() {
             lock.wait(&mut timeo);

@@ -13,7 +13,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::Discard;
-use pgm_wire::{PacketType, Tsi};
+use pgm_wire::{Packet, PacketType, Tsi};
 
 use crate::input;
 use crate::net::membership::{self, Arrival};
@@ -59,9 +59,7 @@ pub(crate) unsafe extern "C" fn receive(skb: *mut b::sk_buff) -> c_int {
 }
 
 /// Reads and checks the packet once, before any socket sees it.
-fn label(skb: &mut SkBuff) -> Result<Label, Discard> {
-    let copy = HeaderCopy::new(skb)?;
-    let packet = copy.packet()?;
+fn label(skb: &SkBuff, packet: &Packet<'_>) -> Result<Label, Discard> {
     if packet.header.checksum != 0 && skb.checksum_is_bad() {
         return Err(Discard::Checksum);
     }
@@ -83,14 +81,23 @@ fn label(skb: &mut SkBuff) -> Result<Label, Discard> {
 ///
 /// In a softirq; `net` is live.
 unsafe fn dispatch(net: *const b::net, mut skb: SkBuff) -> Result<(), (Discard, Option<SkBuff>)> {
-    let label = match label(&mut skb) {
-        Ok(label) => label,
+    let copy = match HeaderCopy::new(&mut skb) {
+        Ok(copy) => copy,
+        Err(discard) => return Err((discard, Some(skb))),
+    };
+    let parsed = copy.packet().and_then(|packet| {
+        let label = label(&skb, &packet)?;
+        Ok((packet, label))
+    });
+    let (packet, label) = match parsed {
+        Ok(parsed) => parsed,
         Err(discard) => return Err((discard, Some(skb))),
     };
     let guard = ReadGuard::new();
     // SAFETY: The namespace is live.
     let tables = unsafe { netns::of(net) };
     let mut delivery = Delivery {
+        packet: &packet,
         skb: Some(skb),
         last: None,
     };
@@ -114,17 +121,18 @@ fn is_multicast(addr: u32) -> bool {
 }
 
 /// One packet for any number of sockets: each but the last gets a clone.
-struct Delivery {
+struct Delivery<'a> {
+    packet: &'a Packet<'a>,
     skb: Option<SkBuff>,
     last: Option<NonNull<PgmSock>>,
 }
 
-impl Delivery {
+impl Delivery<'_> {
     fn add(&mut self, sk: NonNull<PgmSock>) {
         if let (Some(earlier), Some(skb)) = (self.last.replace(sk), &self.skb) {
             if let Some(clone) = skb.share() {
                 // SAFETY: Found inside the read section that still lasts.
-                unsafe { input::deliver(earlier, clone) };
+                unsafe { input::deliver(earlier, self.packet, clone) };
             }
         }
     }
@@ -134,7 +142,7 @@ impl Delivery {
         match (self.last, self.skb) {
             (Some(sk), Some(skb)) => {
                 // SAFETY: As in `add`.
-                unsafe { input::deliver(sk, skb) };
+                unsafe { input::deliver(sk, self.packet, skb) };
                 None
             }
             (_, skb) => skb,
@@ -149,7 +157,7 @@ unsafe fn to_receivers(
     guard: &ReadGuard,
     tables: *mut PgmNet,
     label: Label,
-    delivery: &mut Delivery,
+    delivery: &mut Delivery<'_>,
 ) {
     // SAFETY: The buckets live as long as the namespace, the sockets as long as the guard.
     unsafe {

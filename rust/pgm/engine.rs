@@ -37,7 +37,7 @@ pub(crate) unsafe extern "C" fn fire(timer: *mut b::hrtimer) -> b::hrtimer_resta
         unsafe {
             let mut lock = BhLock::new(this);
             match lock.state() {
-                Some(mut state) => turn(&mut state),
+                Some(mut state) => turn(&mut state, timer::now()),
                 None => (*sk).deferred.store(true, Ordering::Relaxed),
             }
             drop(lock);
@@ -59,18 +59,17 @@ pub(crate) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
             let deferred = &(*this.as_ptr()).deferred;
             if deferred.load(Ordering::Relaxed) {
                 deferred.store(false, Ordering::Relaxed);
-                turn(&mut Locked::assume(this));
+                turn(&mut Locked::assume(this), timer::now());
             }
         }
     }
 }
 
 /// Does all that is due: timers, deliveries, transmissions; then arms the timer.
-pub(crate) fn turn(sk: &mut Locked<'_>) {
-    let now = timer::now();
+pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
     run_timers(sk, now);
     deliver(sk);
-    let stalled = transmit(sk);
+    let stalled = transmit(sk, now);
     // SAFETY: The lock is held.
     unsafe {
         if is_finished(sk, now) {
@@ -211,13 +210,13 @@ fn queue(sk: *mut PgmSock, tsi: Tsi, data: Data<SkBuff>) {
 }
 
 /// Sends what the engines want sent. Says until when to wait if devices are behind.
-fn transmit(sk: &mut Locked<'_>) -> Option<Instant> {
+fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
     let this = sk.as_ptr();
     let mut buf = [0u8; HEADER_MAX];
     let mut freed = false;
     let mut stalled = None;
+    let mut now = now;
     for _ in 0..BURST {
-        let now = timer::now();
         // SAFETY: The lock is held.
         let (queued, limit) = unsafe {
             let sock: *mut b::sock = this.cast();
@@ -234,6 +233,7 @@ fn transmit(sk: &mut Locked<'_>) -> Option<Instant> {
                 let payload = packet.payload.map(|payload| payload.as_ptr());
                 send(this, path, &packet, &buf, payload);
                 freed = true;
+                now = timer::now();
                 continue;
             }
         }
@@ -254,7 +254,8 @@ fn transmit(sk: &mut Locked<'_>) -> Option<Instant> {
             Receive::Idle | Receive::Listener(_) => break,
         }
     }
-    if freed && writable(sk) {
+    if freed && sk.writers_wait && writable(sk) {
+        sk.writers_wait = false;
         // SAFETY: The lock is held, the socket is live.
         unsafe { b::pgm_wake_writers(sk.sock()) };
     }

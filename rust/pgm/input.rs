@@ -8,7 +8,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::Place;
-use pgm_core::Discard;
+use pgm_core::{Discard, Instant};
 use pgm_wire::{Addr, Body, Packet, Sqn};
 
 use crate::net::lock::{BhLock, Locked};
@@ -21,9 +21,9 @@ use crate::{engine, listener};
 /// # Safety
 ///
 /// `sk` was found in an RCU read section that still lasts, in a softirq; no socket lock is held.
-pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, skb: SkBuff) {
+pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkBuff) {
     // SAFETY: By the caller.
-    unsafe { deliver_locked(sk, BhLock::new(sk), skb) };
+    unsafe { deliver_locked(sk, BhLock::new(sk), packet, skb) };
 }
 
 /// As [`deliver`], to a child from inside the lock of its listener.
@@ -31,17 +31,22 @@ pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, skb: SkBuff) {
 /// # Safety
 ///
 /// As for [`deliver`], but the listener's lock is held.
-pub(crate) unsafe fn deliver_nested(sk: NonNull<PgmSock>, skb: SkBuff) {
+pub(crate) unsafe fn deliver_nested(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkBuff) {
     // SAFETY: By the caller.
-    unsafe { deliver_locked(sk, BhLock::new_nested(sk), skb) };
+    unsafe { deliver_locked(sk, BhLock::new_nested(sk), packet, skb) };
 }
 
 /// # Safety
 ///
 /// `lock` is that of `sk`.
-unsafe fn deliver_locked(sk: NonNull<PgmSock>, mut lock: BhLock<'_>, skb: SkBuff) {
+unsafe fn deliver_locked(
+    sk: NonNull<PgmSock>,
+    mut lock: BhLock<'_>,
+    packet: &Packet<'_>,
+    skb: SkBuff,
+) {
     if let Some(mut state) = lock.state() {
-        receive(&mut state, skb);
+        receive(&mut state, packet, skb);
         return;
     }
     let sock: *mut b::sock = sk.as_ptr().cast();
@@ -65,46 +70,58 @@ pub(crate) unsafe extern "C" fn backlog(sk: *mut b::sock, skb: *mut b::sk_buff) 
     // SAFETY: By the caller.
     unsafe {
         if let (Some(this), Some(skb)) = (sock::pgm(sk), SkBuff::from_raw(skb)) {
-            receive(&mut Locked::assume(this), skb);
+            reread(&mut Locked::assume(this), skb);
         }
     }
     0
 }
 
+/// A packet from the backlog: it was checked, but only its bytes waited.
+fn reread(sk: &mut Locked<'_>, mut skb: SkBuff) {
+    let copy = HeaderCopy::new(&mut skb);
+    if let Ok(packet) = copy.as_ref().map_err(|d| *d).and_then(HeaderCopy::packet) {
+        receive(sk, &packet, skb);
+    }
+}
+
 /// Feeds the packet to the engine it is for, and lets the engine work.
-pub(crate) fn receive(sk: &mut Locked<'_>, skb: SkBuff) {
-    if let Err(discard) = feed(sk, skb) {
+fn receive(sk: &mut Locked<'_>, packet: &Packet<'_>, skb: SkBuff) {
+    let now = timer::now();
+    if let Err(discard) = feed(sk, now, packet, skb) {
         // SAFETY: The socket keeps its namespace.
         unsafe { netns::count_discard(b::pgm_sock_net(sk.sock()), discard) };
     }
-    engine::turn(sk);
+    engine::turn(sk, now);
 }
 
-fn feed(sk: &mut Locked<'_>, mut skb: SkBuff) -> Result<(), Discard> {
+fn feed(
+    sk: &mut Locked<'_>,
+    now: Instant,
+    packet: &Packet<'_>,
+    skb: SkBuff,
+) -> Result<(), Discard> {
     // SAFETY: The socket is live and locked; the skb is ours.
     if !unsafe { b::pgm_policy_check(sk.sock(), skb.as_ptr()) } {
         skb.discard();
         return Err(Discard::Filtered);
     }
-    let copy = HeaderCopy::new(&mut skb)?;
-    let packet = copy.packet()?;
     let (_, daddr) = skb.addresses();
-    let now = timer::now();
     if daddr.to_ne_bytes()[0] & 0xf0 != 0xe0 {
         return match &mut sk.source {
-            Some(source) => source.handle(now, &packet),
+            Some(source) => source.handle(now, packet),
             None => Err(Discard::NoSocket),
         };
     }
     if let Receive::Listener(_) = sk.receive {
-        return listener::receive(sk, &packet, skb);
+        return listener::receive(sk, packet, skb);
     }
-    receive_downstream(sk, &packet, skb)
+    receive_downstream(sk, now, packet, skb)
 }
 
 /// A packet of a session, or of one of a datagram socket's sources.
-pub(crate) fn receive_downstream(
+fn receive_downstream(
     sk: &mut Locked<'_>,
+    now: Instant,
     packet: &Packet<'_>,
     skb: SkBuff,
 ) -> Result<(), Discard> {
@@ -114,7 +131,6 @@ pub(crate) fn receive_downstream(
     if let Receive::Idle = sk.receive {
         start_datagram(sk)?;
     }
-    let now = timer::now();
     let from = skb.source();
     let group = Addr::V4(skb.addresses().1.to_ne_bytes());
     let payload = match packet.body {

@@ -164,7 +164,7 @@ pub(crate) fn receive(
         (None, _) => return Err(Discard::NoSocket),
     };
     // SAFETY: Inside the read section; a child is locked inside its listener.
-    unsafe { input::deliver_nested(child, skb) };
+    unsafe { input::deliver_nested(child, packet, skb) };
     Ok(())
 }
 

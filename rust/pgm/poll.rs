@@ -22,7 +22,7 @@ pub(crate) unsafe extern "C" fn poll(
     // SAFETY: By the caller. The wait queue is joined before the state is looked at.
     unsafe {
         b::pgm_poll_wait(file, sock, wait);
-        let Some(sk) = UserLock::new((*sock).sk) else {
+        let Some(mut sk) = UserLock::new((*sock).sk) else {
             return b::POLL_ERR_;
         };
         let shutdown = u32::from((*sk.sock()).sk_shutdown);
@@ -50,6 +50,8 @@ pub(crate) unsafe extern "C" fn poll(
         let sends = !matches!(sk.receive, Receive::Session(_)) && shutdown & b::SEND_SHUTDOWN == 0;
         if sends && engine::writable(&sk) {
             mask |= b::POLL_OUT_;
+        } else {
+            sk.writers_wait = true;
         }
         mask
     }

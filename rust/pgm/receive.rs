@@ -12,6 +12,7 @@ use pgm_wire::Tsi;
 use crate::engine;
 use crate::net::lock::{Locked, UserLock};
 use crate::net::skb::{RxInfo, SkBuff};
+use crate::net::timer;
 use crate::options::uapi_tsi;
 use crate::sock::Receive;
 
@@ -70,7 +71,7 @@ unsafe fn receive(
             sk.last_loss = Some(loss);
             if !peek {
                 sk.loss = None;
-                engine::turn(sk);
+                engine::turn(sk, timer::now());
             }
             return Err(ENOBUFS);
         }
@@ -237,6 +238,6 @@ pub(crate) fn next_len(sk: &Locked<'_>) -> c_int {
 fn refill(sk: &mut Locked<'_>) {
     if sk.throttled && !engine::congested(sk) {
         engine::note_congestion(sk);
-        engine::turn(sk);
+        engine::turn(sk, timer::now());
     }
 }

@@ -183,7 +183,7 @@ fn start(sk: &mut Locked<'_>, group: Group) -> Result {
         }
         b::pgm_sk_set_state(sock, b::TCP_ESTABLISHED as c_int);
     }
-    engine::turn(sk);
+    engine::turn(sk, timer::now());
     Ok(())
 }
 
@@ -289,7 +289,7 @@ unsafe fn send(
     wait_for_room(sk, fragments, len, flags & b::MSG_DONTWAIT != 0)?;
     // SAFETY: The lock is held, `msg` is that of this call.
     unsafe { push(sk, msg, fragments, len)? };
-    engine::turn(sk);
+    engine::turn(sk, timer::now());
     Ok(len as c_int)
 }
 
@@ -311,6 +311,8 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
         if source.room(fragments, u64::from(len)) {
             return Ok(());
         }
+        // Also for a caller that asks epoll when to try again.
+        sk.writers_wait = true;
         if timeo == 0 {
             return Err(EAGAIN);
         }
@@ -330,6 +332,14 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
 /// `msg` is that of this sendmsg() call.
 unsafe fn push(sk: &mut Locked<'_>, msg: *mut b::msghdr, fragments: u32, len: u32) -> Result {
     let this = sk.as_ptr();
+    if fragments == 1 {
+        // SAFETY: By the caller.
+        let (payload, sum) = unsafe { TxPayload::read(this, msg, len)? };
+        let source = sk.source.as_mut().ok_or(EPIPE)?;
+        return source
+            .push(timer::now(), payload, u16::try_from(len)?, sum, None)
+            .map_or(Err(ENOBUFS), |_| Ok(()));
+    }
     let mss = if fragments == 1 { len } else { sk.mss_fragment };
     let mut parts = KernelHeap::array(fragments as usize).ok_or(ENOBUFS)?;
     let mut offset = 0;
@@ -344,11 +354,10 @@ unsafe fn push(sk: &mut Locked<'_>, msg: *mut b::msghdr, fragments: u32, len: u3
     source.reserve(fragments).map_err(|_| ENOBUFS)?;
     let now = timer::now();
     for (offset, size, payload, sum) in parts.iter_mut().filter_map(Option::take) {
-        let fragment = (fragments > 1).then_some((offset, len));
         // The slots are reserved; should one be refused all the same, the APDU is cut short and
         // its receivers report it.
         source
-            .push(now, payload, u16::try_from(size)?, sum, fragment)
+            .push(now, payload, u16::try_from(size)?, sum, Some((offset, len)))
             .map_err(|_| ENOBUFS)?;
     }
     Ok(())

@@ -63,6 +63,30 @@ impl Way {
         }
     }
 
+    /// The route that the socket's last multicast packet took, unless routes changed since.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is locked.
+    unsafe fn cached(sk: *mut b::sock, source: u32) -> Option<Self> {
+        // SAFETY: By the caller; the reference is ours.
+        let route = unsafe { b::pgm_cached_rt(sk) };
+        (!route.is_null()).then_some(Self {
+            route: Route(route),
+            source,
+        })
+    }
+
+    /// Keeps the route for [`Way::cached`].
+    ///
+    /// # Safety
+    ///
+    /// `sk` is locked.
+    unsafe fn cache(&self, sk: *mut b::sock) {
+        // SAFETY: By the caller; the socket takes a reference of its own.
+        unsafe { b::pgm_cache_rt(sk, self.route.0) };
+    }
+
     pub(crate) fn mtu(&self) -> u32 {
         // SAFETY: The route is valid.
         unsafe { b::pgm_dst_mtu(self.route.0) }
@@ -106,8 +130,21 @@ pub(crate) unsafe fn send(
         }
         Destination::Unicast(Addr::V6(_)) => return Err(EAFNOSUPPORT),
     };
+    // Only a source has an address of its own, and sends often enough to keep the route.
+    let keep = saddr != 0;
     // SAFETY: The socket is locked by the caller.
-    let way = unsafe { Way::find(sk, oif, daddr, saddr)? };
+    let way = unsafe {
+        match Way::cached(sk, saddr).filter(|_| keep) {
+            Some(way) => way,
+            None => {
+                let way = Way::find(sk, oif, daddr, saddr)?;
+                if keep {
+                    way.cache(sk);
+                }
+                way
+            }
+        }
+    };
     let inet: *mut b::inet_sock = sk.cast();
     // SAFETY: The socket is valid and locked.
     let ttl = unsafe {

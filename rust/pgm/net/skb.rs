@@ -2,7 +2,7 @@
 
 //! Socket buffers: the payload handles of the engine.
 
-use core::mem::{forget, size_of};
+use core::mem::{forget, size_of, MaybeUninit};
 use core::ptr::{addr_of_mut, NonNull};
 
 use kernel::prelude::*;
@@ -237,7 +237,8 @@ impl Drop for TxPayload {
 
 /// Parses a packet from a copy of its header, so that the buffer itself can be given away.
 pub(crate) struct HeaderCopy {
-    bytes: [u8; Self::MAX],
+    /// The first `len` of them are written.
+    bytes: [MaybeUninit<u8>; Self::MAX],
     len: usize,
     total: usize,
 }
@@ -249,19 +250,21 @@ impl HeaderCopy {
     pub(crate) fn new(skb: &mut SkBuff) -> Result<Self, Discard> {
         let total = skb.len();
         let header = skb.pgm_header()?;
-        let mut bytes = [0; Self::MAX];
         let len = header.len();
         if len > Self::MAX {
             return Err(Discard::Options);
         }
+        let mut bytes = [const { MaybeUninit::uninit() }; Self::MAX];
         for (to, from) in bytes.iter_mut().zip(header) {
-            *to = *from;
+            to.write(*from);
         }
         Ok(Self { bytes, len, total })
     }
 
     pub(crate) fn packet(&self) -> Result<Packet<'_>, Discard> {
-        let header = self.bytes.get(..self.len).ok_or(Discard::Truncated)?;
+        // SAFETY: `new` wrote so many bytes.
+        let header =
+            unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast::<u8>(), self.len) };
         Ok(Packet::parse_header(header, self.total)?)
     }
 }
