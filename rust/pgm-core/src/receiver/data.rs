@@ -7,7 +7,7 @@ use pgm_wire::{Packet, Sqn};
 use crate::discard::Discard;
 use crate::memory::Heap;
 use crate::receiver::apdu;
-use crate::receiver::rxw::{Held, State};
+use crate::receiver::rxw::{in_window, Held, State};
 use crate::receiver::stats::{add, count};
 use crate::receiver::{Place, Receiver};
 use crate::time::Instant;
@@ -27,7 +27,7 @@ impl<P, H: Heap> Receiver<P, H> {
         }
         let sqn = data.sqn;
         // RFC 3208 §6.1: within the transmit window that the packet itself advertises.
-        if sqn.before(data.trail) {
+        if !in_window(sqn, data.trail) {
             count(&mut self.stats.outside_window);
             return Err(Discard::OutsideWindow);
         }

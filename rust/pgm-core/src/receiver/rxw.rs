@@ -68,13 +68,18 @@ pub(super) fn newer(a: Sqn, b: Sqn) -> bool {
     a != b && !a.before(b)
 }
 
+/// Whether `sqn` may be in a window with this trailing edge, which has at most 2^31 - 1 numbers (§3.3).
+pub(super) fn in_window(sqn: Sqn, trail: Sqn) -> bool {
+    newer(sqn.next(), trail) && !sqn.before(trail)
+}
+
 /// The most missing numbers that have slots, and so memory, timers and NAKs, at a time. It bounds what
 /// one forged edge of the window can make us keep, and send, to some 300 kB and 65 NAK packets in
 /// every NAK_RPT_IVL (§10).
 pub(super) const MISSING_MAX: u32 = 4096;
 
 /// The window and its edges. The order commit <= front <= top, front <= end, trail <= end holds after
-/// every call, with all of them less than half the number space apart from commit upward.
+/// every call; from the lower one of commit and trail up to end it is less than half the number space.
 pub(super) struct Window<P, H: Heap> {
     pub(super) ring: Ring<Slot<P>, H>,
     /// The oldest number that can still be had: RXW_TRAIL (§3.4).
@@ -197,10 +202,10 @@ impl<P, H: Heap> Window<P, H> {
         }
     }
 
-    /// `sqn` exists. Not if it is half the number space away.
+    /// `sqn` exists, unless the window would become larger than windows may be (§3.3).
     pub(super) fn learn(&mut self, sqn: Sqn) {
         let end = sqn.next();
-        if newer(end, self.end) && newer(end, self.commit) {
+        if newer(end, self.end) && newer(end, self.commit) && newer(end, self.trail) {
             self.end = end;
         }
     }
@@ -208,8 +213,9 @@ impl<P, H: Heap> Window<P, H> {
     /// SPM_LEAD: up to here everything was sent some time ago (§6.3).
     pub(super) fn learn_lead(&mut self, lead: Sqn) {
         self.learn(lead);
-        if newer(lead.next(), self.sure) && !newer(lead.next(), self.end) {
-            self.sure = lead.next();
+        let sure = lead.next();
+        if newer(sure, self.sure) && (sure == self.end || newer(self.end, sure)) {
+            self.sure = sure;
         }
     }
 
@@ -237,7 +243,7 @@ impl<P, H: Heap> Window<P, H> {
 
     /// Where data packet `sqn` would go; `next` is the number that delivery waits for.
     pub(super) fn place(&self, sqn: Sqn, next: Sqn) -> Place {
-        if sqn.before(self.trail) {
+        if !in_window(sqn, self.trail) {
             return Place::Useless(Discard::OutsideWindow);
         }
         if sqn.before(self.commit) {

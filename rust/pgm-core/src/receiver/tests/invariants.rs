@@ -29,7 +29,11 @@ pub(super) fn check<P, H: Heap>(rx: &Receiver<P, H>) {
         front <= end && top <= end && end < half,
         "{front} {top} {end}"
     );
-    assert!(!newer(window.trail, window.end));
+    assert!(
+        window.end.since(window.trail) < half,
+        "the trailing edge is beyond the end"
+    );
+    assert!(window.end.since(window.sure) < half);
     let (mut held, mut lost, mut absent, mut timers) = (0, 0, 0, 0);
     for n in 0..window.ring.capacity() {
         let sqn = commit.plus(n);

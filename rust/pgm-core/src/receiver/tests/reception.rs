@@ -349,3 +349,34 @@ fn jumps_before_the_first_is_delivered_do_not_lap_the_window() {
     jump(&mut rig, 3, first + (1 << 30));
     assert_eq!(rig.rx.trail(), Sqn::new(first + (1 << 30)));
 }
+
+// req: RCV-06 WIRE-26
+#[test]
+fn a_window_has_at_most_half_the_number_space() {
+    let mut rig = Rig::new();
+    rig.spm(1, 0).unwrap();
+    let half = 1u32 << 31;
+    assert_eq!(rig.odata_trail(half, 1), Err(Discard::OutsideWindow));
+    assert!(!rig.rx.window.is_open());
+    assert_eq!(rig.odata_trail(half - 1, 1), Err(Discard::BeyondWindow));
+    assert_eq!(rig.rx.lead(), Sqn::new(half - 1));
+    // The trailing edge stays behind while some of it is given up: the other end may not move on.
+    let impatient = ReceiverConfig {
+        ncf_retries: 1,
+        ..config()
+    };
+    let mut rig = Rig::<StdHeap>::with(impatient, 1);
+    rig.spm(1, 0).unwrap();
+    rig.spm(1, half - 1).unwrap();
+    rig.wait(Duration::from_secs(10));
+    assert!(!rig.take_out().is_empty());
+    rig.spm_raw(3, half + 9, half + 8, PATH, SpmOptions::default())
+        .unwrap();
+    assert_eq!(
+        rig.odata_trail(half + 9, half + 9),
+        Err(Discard::OutsideWindow)
+    );
+    assert_eq!(rig.rx.lead(), Sqn::new(half - 1));
+    rig.wait(Duration::from_secs(400));
+    assert_eq!(rig.take_out().last(), Some(&Out::End(End::Expired)));
+}
