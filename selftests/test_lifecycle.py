@@ -31,7 +31,7 @@ def errno_of(sock):
 @ktap.test
 def test_first_message_is_marked():
     """PGM_RCV_SYN stands with the first message and no other; SQNs count up."""
-    # req: OPT-50 OPT-51 OPT-52
+    # req: OPT-52
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         with pgm.source(lan.hosts[0], window=SHORT) as source:
             for _ in range(3):
@@ -73,7 +73,7 @@ def test_late_joiner():
 @ktap.test
 def test_fin():
     """shutdown(SHUT_WR): all data, then 0, for ever; no error is left."""
-    # req: OPT-53 OPT-55 OPT-58
+    # req: OPT-58
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         with pgm.source(lan.hosts[0], window=SHORT) as source:
             source.send(b"x")
@@ -154,7 +154,7 @@ def test_linger_gives_up():
 @ktap.test
 def test_reset():
     """SO_LINGER {1,0} breaks the session off: ECONNRESET once, then the end."""
-    # req: OPT-59 OPT-60 OPT-63
+    # req: OPT-63
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         source = pgm.source(lan.hosts[0], window=SHORT)
         source.send(b"x")
@@ -274,6 +274,35 @@ def test_shutdown_of_reading():
                 time.sleep(0.2)
                 session.shutdown(socket.SHUT_RD)
                 ktap.equal(reader.result(5), b"")
+
+
+def errors_of(sock):
+    """Errors of recv() until it has nothing more to say."""
+    found = []
+    pgm.timeouts(sock, 1)
+    while True:
+        try:
+            if not sock.recv(100):
+                return found + ["end"]
+        except BlockingIOError:
+            return found
+        except OSError as error:
+            found.append(errno.errorcode[error.errno])
+
+
+@ktap.each({"goes_down": "down", "goes_away": None})
+def interface(state):
+    """ENETDOWN, once: on a session, which is over then, and on a datagram socket, which lives on."""
+    with net.Lan() as lan, pgm.listener(lan.hosts[1]) as listening:
+        with pgm.source(lan.hosts[0], window=SHORT) as source, pgm.datagram(lan.hosts[1]) as bus:
+            source.send(b"x")
+            session, _ = pgm.accept(listening)
+            with session:
+                ktap.equal((session.recv(10), bus.recv(10)), (b"x", b"x"))
+                words = ["set", "eth0", state] if state else ["del", "eth0"]
+                net.run("ip", "-n", lan.hosts[1].name, "link", *words)
+                ktap.equal(errors_of(session), ["ENETDOWN", "end"], "session")
+                ktap.equal(errors_of(bus), ["ENETDOWN"], "datagram socket")
 
 
 @ktap.test

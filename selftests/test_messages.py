@@ -41,7 +41,7 @@ def test_boundaries():
         mss, largest = pgm.get_int(source, pgm.PGM_MSS), pgm.get_int(source, pgm.PGM_MSGSIZE_MAX)
         ktap.note(f"MSS {mss}, largest message {largest}")
         assert 1400 < mss < 1500, "an Ethernet packet's worth"
-        # req: OPT-21 OPT-28 WIRE-19
+        # req: OPT-24
         sizes = [0, 1, 2, 3, 4, mss - 1, mss, mss + 1, 2 * mss, 10_000, largest - 1, largest]
         for size in sizes:
             message = os.urandom(size)

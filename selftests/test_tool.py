@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import pathlib
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -284,6 +286,30 @@ def failure(case):
     done = subprocess.run([TOOL, *args], capture_output=True, text=True, check=False)
     ktap.equal(done.returncode, 1)
     assert done.stderr.startswith("pgm: ") and sentence in done.stderr, done.stderr
+
+
+@ktap.test
+def test_progress():
+    """A bar on a terminal, with what is done, the rate and the time left; none elsewhere."""
+    with Scene() as scene:
+        terminal, end = pty.openpty()
+        receiver = scene.receive("-o", scene.directory / "out")
+        words = ("--rate", "3M", "--announce", "200ms", scene.file)
+        sender = scene.lan.hosts[0].popen(TOOL, "send", scene.where, *words, stderr=end)
+        scene.children.append(sender)
+        os.close(end)
+        shown = b""
+        try:
+            while piece := os.read(terminal, 4096):
+                shown += piece
+        except OSError:
+            pass  # the other end is closed
+        os.close(terminal)
+        ktap.equal(sender.wait(), 0)
+        for sign in (rb"\d+% of 700\.00 kB", rb"\d kB/s", rb"\d+s left", rb"sent 700\.0 kB"):
+            assert re.search(sign, shown), (sign, shown[-300:])
+        _, err = finish(receiver, 0)
+        assert "left" not in err and err.count("\n") == 1, err
 
 
 @ktap.test
