@@ -87,7 +87,9 @@ vm_accelerator() {
 	if [ "$(<"$answer")" = yes ]; then
 		VM_ACCELERATOR=(-M q35,accel=kvm -cpu host)
 	else
-		VM_ACCELERATOR=(-M q35,accel=tcg -cpu max)
+		# Without what is slower than its absence when emulated: string
+		# instructions that move single bytes, wide vectors.
+		VM_ACCELERATOR=(-M q35,accel=tcg -cpu max,-erms,-fsrm,-avx,-avx2)
 	fi
 }
 
