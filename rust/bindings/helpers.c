@@ -247,6 +247,11 @@ void pgm_queue_receive(struct sock *sk, struct sk_buff *skb)
 	skb_queue_tail(&sk->sk_receive_queue, skb);
 }
 
+void pgm_requeue_receive(struct sock *sk, struct sk_buff *skb)
+{
+	skb_queue_head(&sk->sk_receive_queue, skb);
+}
+
 void pgm_purge_receive(struct sock *sk)
 {
 	skb_queue_purge(&sk->sk_receive_queue);

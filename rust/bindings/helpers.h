@@ -95,6 +95,7 @@ struct sk_buff *pgm_next_receive(const struct sock *sk,
 				  const struct sk_buff *skb);
 void pgm_unlink_receive(struct sock *sk, struct sk_buff *skb);
 void pgm_queue_receive(struct sock *sk, struct sk_buff *skb);
+void pgm_requeue_receive(struct sock *sk, struct sk_buff *skb);
 void pgm_purge_receive(struct sock *sk);
 u64 pgm_hash_tsi(u64 tsi, const siphash_key_t *key);
 int pgm_sk_bound_dev(const struct sock *sk);

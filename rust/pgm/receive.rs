@@ -10,11 +10,11 @@ use pgm_bindings as b;
 use pgm_wire::Tsi;
 
 use crate::engine;
-use crate::net::lock::{Locked, UserLock};
+use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::skb::{RxInfo, SkBuff};
 use crate::net::timer;
 use crate::options::uapi_tsi;
-use crate::sock::Receive;
+use crate::sock::{pgm, Receive};
 
 /// `proto_ops.recvmsg`.
 ///
@@ -32,11 +32,87 @@ pub(crate) unsafe extern "C" fn recvmsg(
         if flags as u32 & b::MSG_ERRQUEUE != 0 {
             return b::inet_recv_error((*sock).sk, msg, len as c_int);
         }
-        let result = match UserLock::new((*sock).sk) {
-            Some(mut sk) => receive(&mut sk, msg, len, flags as u32),
-            None => Err(EINVAL),
+        let sk = (*sock).sk;
+        let result = match take(sk, len, flags as u32) {
+            Some(taken) => give(sk, taken, msg),
+            None => match UserLock::new(sk) {
+                Some(mut sk) => receive(&mut sk, msg, len, flags as u32),
+                None => Err(EINVAL),
+            },
         };
         result.unwrap_or_else(|error| error.to_errno())
+    }
+}
+
+/// A message taken out of the queue, with what the socket knows of it.
+struct Taken {
+    skb: SkBuff,
+    info: RxInfo,
+    rcvinfo: bool,
+    throttled: bool,
+}
+
+/// The usual case, without sleeping in the socket lock: the next message is one buffer, and fits.
+///
+/// # Safety
+///
+/// `sk` is a PGM socket of a recvmsg() call; the caller holds no lock.
+unsafe fn take(sk: *mut b::sock, len: usize, flags: u32) -> Option<Taken> {
+    if flags & (b::MSG_PEEK | b::MSG_OOB) != 0 {
+        return None;
+    }
+    // SAFETY: By the caller. Each buffer in the queue has its `RxInfo`.
+    unsafe {
+        let mut lock = BhLock::new(pgm(sk)?);
+        let state = lock.state()?;
+        let skb = b::pgm_peek_receive(sk);
+        if skb.is_null() {
+            return None;
+        }
+        let info = SkBuff::rx_info(skb).read();
+        let whole = info.last && info.read == 0 && info.apdu_left == (*skb).len;
+        if !whole || (*skb).len as usize > len {
+            return None;
+        }
+        b::pgm_unlink_receive(sk, skb);
+        Some(Taken {
+            skb: SkBuff::from_raw(skb)?,
+            info,
+            rcvinfo: state.options.rcvinfo,
+            throttled: state.throttled,
+        })
+    }
+}
+
+/// Copies a message that [`take`] got. If the caller's memory is bad, it goes back to its place.
+///
+/// # Safety
+///
+/// As for [`take`]; `msg` is that of the call.
+unsafe fn give(sk: *mut b::sock, taken: Taken, msg: *mut b::msghdr) -> Result<c_int> {
+    let Taken {
+        skb,
+        info,
+        rcvinfo,
+        throttled,
+    } = taken;
+    // SAFETY: By the caller; the buffer is ours.
+    unsafe {
+        let len = (*skb.as_ptr()).len as c_int;
+        let copy = b::pgm_copy_datagram(skb.as_ptr(), 0, msg, len);
+        if copy != 0 {
+            b::pgm_requeue_receive(sk, skb.into_raw());
+            return Err(Error::from_errno(copy));
+        }
+        describe(sk, msg, skb.as_ptr(), &info, rcvinfo);
+        (*msg).msg_flags |= b::MSG_EOR;
+        drop(skb);
+        if throttled {
+            if let Some(mut sk) = UserLock::new(sk) {
+                refill(&mut sk);
+            }
+        }
+        Ok(len)
     }
 }
 
@@ -115,7 +191,7 @@ unsafe fn read(
         let first = b::pgm_peek_receive(sock);
         let info = SkBuff::rx_info(first).read();
         let whole = info.apdu_left.saturating_sub(info.read) as usize;
-        describe(sk, msg, first, &info);
+        describe(sock, msg, first, &info, sk.options.rcvinfo);
 
         let mut copied = 0;
         let mut complete = false;
@@ -176,8 +252,14 @@ unsafe fn read(
 ///
 /// # Safety
 ///
-/// The lock is held; `skb` is in the queue, `msg` is that of this recvmsg() call.
-unsafe fn describe(sk: &mut Locked<'_>, msg: *mut b::msghdr, skb: *mut b::sk_buff, info: &RxInfo) {
+/// `skb` is in the queue of the locked socket or the caller's, `msg` is that of this recvmsg() call.
+unsafe fn describe(
+    sk: *mut b::sock,
+    msg: *mut b::msghdr,
+    skb: *mut b::sk_buff,
+    info: &RxInfo,
+    rcvinfo: bool,
+) {
     // SAFETY: By the caller; a name has room for a sockaddr_storage.
     unsafe {
         let name: *mut b::sockaddr_in = (*msg).msg_name.cast();
@@ -190,8 +272,8 @@ unsafe fn describe(sk: &mut Locked<'_>, msg: *mut b::msghdr, skb: *mut b::sk_buf
             name.write_unaligned(sin);
             (*msg).msg_namelen = core::mem::size_of::<b::sockaddr_in>() as c_int;
         }
-        b::pgm_recv_cmsgs(msg, sk.sock(), skb);
-        if sk.options.rcvinfo {
+        b::pgm_recv_cmsgs(msg, sk, skb);
+        if rcvinfo {
             put_rcvinfo(msg, info.tsi, info);
         }
     }
