@@ -4,7 +4,9 @@
 
 import os
 import re
+import socket
 import sys
+import threading
 import time
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
@@ -34,14 +36,21 @@ def held():
     return pgm.in_use(), pgm.accounted()[1]
 
 
+def alone():
+    """held(), as soon as sources of earlier tests have stopped to linger."""
+    ktap.wait_for(lambda: pgm.in_use() == 0, "nothing else uses PGM", 60)
+    return held()
+
+
 def used():
     """Number of sockets in /proc/net/sockstat."""
     with open("/proc/net/sockstat", encoding="ascii") as table:
         return int(re.search(r"sockets: used (\d+)", table.read())[1])
 
 
-def push(lan, megabytes):
+def push(lan, megabytes, linger=True):
     """Sends so much through one pair of sockets. Returns seconds."""
+    done = threading.Event()
     count = megabytes * 1_000_000 // MESSAGE
     message = os.urandom(MESSAGE)
 
@@ -50,6 +59,10 @@ def push(lan, megabytes):
         with pgm.source(lan.hosts[0], window=window) as source:
             for _ in range(count):
                 source.send(message)
+            if not linger:
+                source.shutdown(socket.SHUT_WR)
+                done.wait()
+                pgm.reset_close(source)
 
     with pgm.listener(lan.hosts[1]) as listening:
         sender = pgm.Background(send)
@@ -63,6 +76,7 @@ def push(lan, megabytes):
             ktap.equal(session.recv(10), b"")
             took = time.monotonic() - began
             ktap.equal(pgm.stats(session)["lost"], 0)
+        done.set()
         sender.result()
     return took
 
@@ -79,8 +93,8 @@ def settle(lan, before):
 def test_200_megabytes():
     """Slab, socket memory and sockets are where they were."""
     with net.shared() as lan:
-        count, pages = held()
-        push(lan, 10)  # caches and per-CPU lists are warm now
+        count, pages = alone()
+        push(lan, 10, linger=False)  # caches and per-CPU lists are warm now
         before, sockets_before = settle(lan, count), used()
         took = push(lan, MEGABYTES)
         ktap.note(f"{MEGABYTES} MB in {took:.1f} s")
@@ -115,7 +129,7 @@ def test_sessions_come_and_go():
                 source.close()
 
     with net.shared() as lan:
-        count, pages = held()
+        count, pages = alone()
         churn(20)
         before = settle(lan, count)
         churn(150)

@@ -20,7 +20,9 @@ def transfer(count, sizes, spec, receivers=1, window=(20_000, 15_000, 0)):
     sent = pgm.messages(count, sizes)
     with net.shared(receivers + 1) as lan:
         first, *others = lan.hosts
-        listeners = [pgm.listener(host) for host in others]
+        # Without loss, patience: an emulated CPU may stand still longer than a back-off.
+        options = None if spec else {pgm.PGM_NAK_BO_IVL: 1_000_000}
+        listeners = [pgm.listener(host, options=options) for host in others]
         for host in others if spec else []:
             lan.impair(host, spec)
         with pgm.source(first, window=window, options={pgm.PGM_AMBIENT_SPM: 100_000}) as source:
@@ -61,8 +63,7 @@ def test_no_loss():
     sender, (receiver,) = transfer(COUNT, (1, 1400), None)
     ktap.equal(sender["odata"], COUNT)
     ktap.equal(receiver["data"], COUNT)
-    # A sender that moves to another CPU overtakes itself on a virtual cable; in an emulator the
-    # CPU that is behind may stand still for longer than reordering is waited for.
+    # A sender that moves to another CPU overtakes itself on a virtual cable, so a few may be late.
     assert sender["rdata"] <= COUNT // 100, "repairs without loss"
 
 
