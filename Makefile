@@ -49,7 +49,7 @@ demo: lab-modules tool ## one source, three receivers, lossy links, in the guest
 	@$(LAB) run --timeout 1200 env $(guest) $(if $(LOSS),LOSS=$(LOSS)) tools/demo/run
 
 bench: lab-modules tool ## measure, in the guest
-	@$(LAB) run --timeout 3000 env $(guest) tools/bench/run
+	@$(LAB) run --exact --timeout 3000 env $(guest) tools/bench/run
 
 check: ## format, lints, tests on the host and in the guest
 	@tools/check/run $(STEPS)
