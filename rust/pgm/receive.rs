@@ -4,7 +4,7 @@
 
 use core::ptr::addr_of_mut;
 
-use kernel::ffi::{c_int, c_void};
+use kernel::ffi::{c_int, c_long, c_void};
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_wire::Tsi;
@@ -33,14 +33,21 @@ pub(crate) unsafe extern "C" fn recvmsg(
             return b::inet_recv_error((*sock).sk, msg, len as c_int);
         }
         let sk = (*sock).sk;
-        let result = match take(sk, len, flags as u32) {
-            Some(taken) => give(sk, taken, msg),
-            None => match UserLock::new(sk) {
-                Some(mut sk) => receive(&mut sk, msg, len, flags as u32),
-                None => Err(EINVAL),
-            },
-        };
-        result.unwrap_or_else(|error| error.to_errno())
+        let mut timeo = b::pgm_rcvtimeo(sk, flags as u32 & b::MSG_DONTWAIT != 0);
+        loop {
+            let result = match take(sk, len, flags as u32) {
+                Some(taken) => give(sk, taken, msg).map(Some),
+                None => match UserLock::new(sk) {
+                    Some(mut sk) => receive(&mut sk, msg, len, flags as u32, &mut timeo),
+                    None => Err(EINVAL),
+                },
+            };
+            match result {
+                Ok(Some(len)) => return len,
+                Ok(None) => {}
+                Err(error) => return error.to_errno(),
+            }
+        }
     }
 }
 
@@ -116,6 +123,8 @@ unsafe fn give(sk: *mut b::sock, taken: Taken, msg: *mut b::msghdr) -> Result<c_
     }
 }
 
+/// Every other case. `None`: it slept, and something may have come.
+///
 /// # Safety
 ///
 /// `msg` is that of a recvmsg() call on this socket.
@@ -124,7 +133,8 @@ unsafe fn receive(
     msg: *mut b::msghdr,
     len: usize,
     flags: u32,
-) -> Result<c_int> {
+    timeo: &mut c_long,
+) -> Result<Option<c_int>> {
     if flags & b::MSG_OOB != 0 {
         return Err(EOPNOTSUPP);
     }
@@ -132,44 +142,41 @@ unsafe fn receive(
         return Err(ENOTCONN);
     }
     let peek = flags & b::MSG_PEEK != 0;
-    // SAFETY: The lock is held.
-    let mut timeo = unsafe { b::pgm_rcvtimeo(sk.sock(), flags & b::MSG_DONTWAIT != 0) };
-    loop {
-        // SAFETY: The lock is held; `msg` is that of this call.
-        unsafe {
-            let skb = b::pgm_peek_receive(sk.sock());
-            if !skb.is_null() {
-                return read(sk, msg, len, flags);
-            }
+    // SAFETY: The lock is held; `msg` is that of this call.
+    unsafe {
+        let skb = b::pgm_peek_receive(sk.sock());
+        if !skb.is_null() {
+            return read(sk, msg, len, flags).map(Some);
         }
-        if let Some(loss) = sk.loss {
-            // Everything before the loss was read: now it is reported, once.
-            sk.last_loss = Some(loss);
-            if !peek {
-                sk.loss = None;
-                engine::turn(sk, timer::now());
-            }
-            return Err(ENOBUFS);
-        }
-        // SAFETY: The lock is held.
-        kernel::error::to_result(unsafe { b::pgm_sock_error(sk.sock()) })?;
-        if sk.ended {
-            return Ok(0);
-        }
-        // SAFETY: The lock is held.
-        if unsafe { u32::from((*sk.sock()).sk_shutdown) & b::RCV_SHUTDOWN != 0 } {
-            return Ok(0);
-        }
-        if timeo == 0 {
-            return Err(EAGAIN);
-        }
-        // SAFETY: Always safe to call.
-        if unsafe { b::pgm_signal_pending() } {
-            // SAFETY: As above.
-            return Err(Error::from_errno(unsafe { b::pgm_intr_errno(timeo) }));
-        }
-        sk.wait(&mut timeo);
     }
+    if let Some(loss) = sk.loss {
+        // Everything before the loss was read: now it is reported, once.
+        sk.last_loss = Some(loss);
+        if !peek {
+            sk.loss = None;
+            engine::turn(sk, timer::now());
+        }
+        return Err(ENOBUFS);
+    }
+    // SAFETY: The lock is held.
+    kernel::error::to_result(unsafe { b::pgm_sock_error(sk.sock()) })?;
+    if sk.ended {
+        return Ok(Some(0));
+    }
+    // SAFETY: The lock is held.
+    if unsafe { u32::from((*sk.sock()).sk_shutdown) & b::RCV_SHUTDOWN != 0 } {
+        return Ok(Some(0));
+    }
+    if *timeo == 0 {
+        return Err(EAGAIN);
+    }
+    // SAFETY: Always safe to call.
+    if unsafe { b::pgm_signal_pending() } {
+        // SAFETY: As above.
+        return Err(Error::from_errno(unsafe { b::pgm_intr_errno(*timeo) }));
+    }
+    sk.wait(timeo);
+    Ok(None)
 }
 
 /// Copies from the buffers of the first APDU in the queue, which is there as a whole.
