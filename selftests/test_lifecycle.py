@@ -276,35 +276,6 @@ def test_shutdown_of_reading():
                 ktap.equal(reader.result(5), b"")
 
 
-def errors_of(sock):
-    """Errors of recv() until it has nothing more to say."""
-    found = []
-    pgm.timeouts(sock, 1)
-    while True:
-        try:
-            if not sock.recv(100):
-                return found + ["end"]
-        except BlockingIOError:
-            return found
-        except OSError as error:
-            found.append(errno.errorcode[error.errno])
-
-
-@ktap.each({"goes_down": "down", "goes_away": None})
-def interface(state):
-    """ENETDOWN, once: on a session, which is over then, and on a datagram socket, which lives on."""
-    with net.Lan() as lan, pgm.listener(lan.hosts[1]) as listening:
-        with pgm.source(lan.hosts[0], window=SHORT) as source, pgm.datagram(lan.hosts[1]) as bus:
-            source.send(b"x")
-            session, _ = pgm.accept(listening)
-            with session:
-                ktap.equal((session.recv(10), bus.recv(10)), (b"x", b"x"))
-                words = ["set", "eth0", state] if state else ["del", "eth0"]
-                net.run("ip", "-n", lan.hosts[1].name, "link", *words)
-                ktap.equal(errors_of(session), ["ENETDOWN", "end"], "session")
-                ktap.equal(errors_of(bus), ["ENETDOWN"], "datagram socket")
-
-
 @ktap.test
 def test_namespace_goes_away():
     """Hosts that vanish with open and lingering sockets leave nothing behind."""
