@@ -16,7 +16,7 @@ use pgm_core::Discard;
 use pgm_wire::{Packet, PacketType, Tsi};
 
 use crate::input;
-use crate::net::membership::{self, Arrival};
+use crate::net::membership::{self, is_multicast, Arrival};
 use crate::net::rcu::{Chain, Node, ReadGuard};
 use crate::net::skb::{HeaderCopy, SkBuff};
 use crate::netns::{self, PgmNet, BUCKETS};
@@ -114,10 +114,6 @@ unsafe fn dispatch(net: *const b::net, mut skb: SkBuff) -> Result<(), (Discard, 
         None => Ok(()),
         Some(skb) => Err((Discard::NoSocket, Some(skb))),
     }
-}
-
-fn is_multicast(addr: u32) -> bool {
-    addr.to_ne_bytes()[0] & 0xf0 == 0xe0
 }
 
 /// One packet for any number of sockets: each but the last gets a clone.

@@ -12,6 +12,7 @@ use pgm_core::{Discard, Instant};
 use pgm_wire::{Addr, Body, Packet, Sqn};
 
 use crate::net::lock::{BhLock, Locked};
+use crate::net::membership::is_multicast;
 use crate::net::skb::{HeaderCopy, SkBuff};
 use crate::net::timer;
 use crate::netns;
@@ -106,7 +107,7 @@ fn feed(
         return Err(Discard::Filtered);
     }
     let (_, daddr) = skb.addresses();
-    if daddr.to_ne_bytes()[0] & 0xf0 != 0xe0 {
+    if !is_multicast(daddr) {
         return match &mut sk.source {
             Some(source) => source.handle(now, packet),
             None => Err(Discard::NoSocket),

@@ -14,7 +14,7 @@ use pgm_wire::{Addr, Body, Packet};
 
 use crate::children::Children;
 use crate::net::lock::{BhLock, Locked, UserLock};
-use crate::net::membership::Arrival;
+use crate::net::membership::{is_multicast, Arrival};
 use crate::net::output::Path;
 use crate::net::rcu::ReadGuard;
 use crate::net::skb::SkBuff;
@@ -67,7 +67,7 @@ pub(crate) unsafe extern "C" fn listen(sock: *mut b::socket, backlog: c_int) -> 
                 b::pgm_sk_set_state(sk.sock(), b::TCP_LISTEN as c_int);
                 b::pgm_sk_rcv_saddr(sk.sock())
             };
-            if group.to_ne_bytes()[0] & 0xf0 == 0xe0 {
+            if is_multicast(group) {
                 if let Err(error) = join(sk, group) {
                     let mut sk = UserLock::new(sk).ok_or(EINVAL)?;
                     drain(&mut sk);
@@ -368,14 +368,6 @@ unsafe fn next_session(sk: *mut b::sock, noblock: bool) -> Result<NonNull<PgmSoc
             unsafe { b::pgm_acceptq_removed(sk.sock()) };
             return Ok(child);
         }
-        if timeo == 0 {
-            return Err(EAGAIN);
-        }
-        // SAFETY: Always safe to call.
-        if unsafe { b::pgm_signal_pending() } {
-            // SAFETY: As above.
-            return Err(Error::from_errno(unsafe { b::pgm_intr_errno(timeo) }));
-        }
-        sk.wait(&mut timeo);
+        sk.sleep(&mut timeo)?;
     }
 }

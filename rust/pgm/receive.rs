@@ -167,15 +167,7 @@ unsafe fn receive(
     if unsafe { u32::from((*sk.sock()).sk_shutdown) & b::RCV_SHUTDOWN != 0 } {
         return Ok(Some(0));
     }
-    if *timeo == 0 {
-        return Err(EAGAIN);
-    }
-    // SAFETY: Always safe to call.
-    if unsafe { b::pgm_signal_pending() } {
-        // SAFETY: As above.
-        return Err(Error::from_errno(unsafe { b::pgm_intr_errno(*timeo) }));
-    }
-    sk.wait(timeo);
+    sk.sleep(timeo)?;
     Ok(None)
 }
 

@@ -13,6 +13,7 @@ use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
 use crate::net::heap::KernelHeap;
 use crate::net::lock::{Locked, UserLock};
+use crate::net::membership::is_multicast;
 use crate::net::output::{Path, Way};
 use crate::net::skb::TxPayload;
 use crate::net::timer;
@@ -56,7 +57,7 @@ impl Group {
             addr: sin.sin_addr.s_addr,
             port: u16::from_be(sin.sin_port),
         };
-        if group.addr.to_ne_bytes()[0] & 0xf0 != 0xe0 {
+        if !is_multicast(group.addr) {
             return Err(EADDRNOTAVAIL);
         }
         if group.port == 0 {
@@ -313,15 +314,7 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
         }
         // Also for a caller that asks epoll when to try again.
         sk.writers_wait = true;
-        if timeo == 0 {
-            return Err(EAGAIN);
-        }
-        // SAFETY: Always safe to call.
-        if unsafe { b::pgm_signal_pending() } {
-            // SAFETY: As above.
-            return Err(Error::from_errno(unsafe { b::pgm_intr_errno(timeo) }));
-        }
-        sk.wait(&mut timeo);
+        sk.sleep(&mut timeo)?;
     }
 }
 

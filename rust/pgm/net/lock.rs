@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use kernel::prelude::*;
 use pgm_bindings as b;
 
 use crate::sock::{PgmSock, State};
@@ -74,6 +75,21 @@ impl UserLock<'_> {
     pub(crate) fn wait(&mut self, timeo: &mut kernel::ffi::c_long) {
         // SAFETY: We hold the lock as a process. Nothing borrowed from the state lives across.
         unsafe { b::pgm_wait(self.0.sock(), timeo) };
+    }
+
+    /// As [`UserLock::wait`], for a call that fails when its time is over or a signal came.
+    pub(crate) fn sleep(&mut self, timeo: &mut kernel::ffi::c_long) -> Result {
+        if *timeo == 0 {
+            return Err(EAGAIN);
+        }
+        // SAFETY: Both are always safe to call.
+        unsafe {
+            if b::pgm_signal_pending() {
+                return Err(Error::from_errno(b::pgm_intr_errno(*timeo)));
+            }
+        }
+        self.wait(timeo);
+        Ok(())
     }
 }
 

@@ -8,6 +8,11 @@ use pgm_bindings as b;
 
 use super::rcu::ReadGuard;
 
+/// Whether `addr`, in network byte order, is an IPv4 group.
+pub(crate) fn is_multicast(addr: u32) -> bool {
+    addr.to_ne_bytes()[0] & 0xf0 == 0xe0
+}
+
 /// Where a multicast packet came in.
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival {
