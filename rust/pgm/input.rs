@@ -109,7 +109,7 @@ fn feed(
     let (_, daddr) = skb.addresses();
     if !is_multicast(daddr) {
         return match &mut sk.source {
-            Some(source) => source.handle(now, packet),
+            Some(source) => source.handle(now, skb.source(), packet),
             None => Err(Discard::NoSocket),
         };
     }

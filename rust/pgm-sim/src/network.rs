@@ -325,7 +325,7 @@ impl<'a> Network<'a> {
             if self.source.dead {
                 return Ok(());
             }
-            let answer = self.source.engine.handle(self.now, packet);
+            let answer = self.source.engine.handle(self.now, from, packet);
             self.count_discard(answer);
             self.say(|| format!("source takes {:?}: {answer:?}", packet.body));
             self.outcome.naks_at_source += u64::from(packet.header.kind == PacketType::Nak);

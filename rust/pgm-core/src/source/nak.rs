@@ -4,7 +4,7 @@
 
 use core::iter::once;
 
-use pgm_wire::{Body, Nak, NakList, Packet, Sqn};
+use pgm_wire::{Addr, Body, Nak, NakList, Packet, Sqn};
 
 use super::Source;
 use crate::discard::Discard;
@@ -15,8 +15,14 @@ use crate::time::{Duration, Instant};
 const NCF_HOLD: Duration = Duration::from_millis(10);
 
 impl<P, H: Heap> Source<P, H> {
-    /// Takes a packet that was sent to this source: NAK, NNAK or SPMR.
-    pub fn handle(&mut self, now: Instant, packet: &Packet<'_>) -> Result<(), Discard> {
+    /// Takes a packet that was sent to this source: NAK, NNAK or SPMR. `from` is the source address of
+    /// its IP header: a receiver, or the network element between.
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        _from: Addr,
+        packet: &Packet<'_>,
+    ) -> Result<(), Discard> {
         if self.is_done() {
             return Err(Discard::SessionEnded);
         }

@@ -17,6 +17,8 @@ use crate::transmit::Destination;
 use crate::Discard;
 
 pub(super) const NLA: Addr = Addr::V4([192, 0, 2, 1]);
+/// Who sends what a test does not send from elsewhere.
+pub(super) const RECEIVER: Addr = Addr::V4([192, 0, 2, 77]);
 pub(super) const GROUP: Addr = Addr::V4([239, 1, 2, 3]);
 pub(super) const TSI: Tsi = Tsi {
     gsi: Gsi([1, 2, 3, 4, 5, 6]),
@@ -184,7 +186,7 @@ impl<H: Heap> Bench<H> {
         let mut buf = [0; HEADER_MAX];
         let len = repr.emit(ports, 0, Sum::ZERO, &mut buf).unwrap();
         let packet = Packet::parse(&buf[..len]).unwrap();
-        self.source.handle(self.now, &packet)
+        self.source.handle(self.now, RECEIVER, &packet)
     }
 
     pub(super) fn nak(&mut self, sqns: &[Sqn]) -> Result<(), Discard> {
