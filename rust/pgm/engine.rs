@@ -164,7 +164,7 @@ fn deliver(sk: &mut Locked<'_>) {
         }
         wake = true;
     }
-    if sk.loss.is_some() && sk.options.abort_on_reset && !sk.ended {
+    if sk.loss.is_some() && sk.options.numbers.abort_on_reset != 0 && !sk.ended {
         if let Receive::Session(_) = sk.receive {
             // The loss ends the session: nothing after it is delivered, nothing more is asked for.
             sk.last_loss = sk.loss.take();

@@ -85,7 +85,7 @@ unsafe fn take(sk: *mut b::sock, len: usize, flags: u32) -> Option<Taken> {
         Some(Taken {
             skb: SkBuff::from_raw(skb)?,
             info,
-            rcvinfo: state.options.rcvinfo,
+            rcvinfo: state.options.numbers.rcvinfo != 0,
             throttled: state.throttled,
         })
     }
@@ -190,7 +190,7 @@ unsafe fn read(
         let first = b::pgm_peek_receive(sock);
         let info = SkBuff::rx_info(first).read();
         let whole = info.apdu_left.saturating_sub(info.read) as usize;
-        describe(sock, msg, first, &info, sk.options.rcvinfo);
+        describe(sock, msg, first, &info, sk.options.numbers.rcvinfo != 0);
 
         let mut copied = 0;
         let mut complete = false;

@@ -216,8 +216,8 @@ fn config(sk: &Locked<'_>, group: Group, nla: u32) -> SourceConfig {
         window_sqns: options.window.sqns(),
         advance_percent: pgm_core::settings::TXW_ADV_RATE.default,
         queue_bytes,
-        ambient: Duration::from_micros(options.ambient),
-        heartbeat: options.heartbeat(),
+        ambient: Duration::from_micros(options.numbers.ambient),
+        heartbeat: options.heartbeat.heartbeat(),
         first_sqn: Sqn::new(0),
     }
 }

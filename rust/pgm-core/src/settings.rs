@@ -90,6 +90,8 @@ settings! {
     RXW_SQNS: "RXW_SQNS", Sqns, 64, 131_072, 32_768;
     MSGSIZE_MAX: "PGM_MSGSIZE_MAX", Bytes, 1, 1_048_576, 65_535;
     FRAGMENTS_MAX: "fragments of an APDU", Count, 1, 1_024, 64;
+    ABORT_ON_RESET: "PGM_ABORT_ON_RESET", Switch, 0, 1, 1;
+    RECVRCVINFO: "PGM_RECVRCVINFO", Switch, 0, 1, 0;
     PEERS_MAX: "sessions of a datagram socket", Count, 1, 65_536, 1_024;
 }
 

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Socket options of level IPPROTO_PGM (see include/uapi/linux/pgm.h). Ranges and defaults come
+//! from the engine's table of settings. An option that is one number is a row of [`numbers`]; any
+//! other is a pair of functions, named in [`set_locked`] and [`get_locked`].
+
+mod numbers;
+mod receiver;
+mod source;
+mod stats;
+
+use kernel::ffi::{c_char, c_int, c_uint};
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_wire::Gsi;
+
+use crate::net::lock::{Locked, UserLock};
+use crate::net::user::{Input, Output};
+use crate::sock::Receive;
+
+use self::numbers::Numbers;
+pub(crate) use self::source::{msgsize_max, uapi_tsi};
+use self::source::{Intervals, SendWindow};
+
+/// SO_RCVBUF without a setting: room for the packets behind a hole while it is repaired.
+pub(crate) const RCVBUF_DEFAULT: c_int = 8 << 20;
+
+/// All settings of a socket. A session has those of its listener.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Options {
+    pub(crate) numbers: Numbers,
+    pub(crate) window: SendWindow,
+    pub(crate) heartbeat: Intervals,
+    /// Of sources yet to be; random without a setting.
+    pub(crate) gsi: Option<Gsi>,
+}
+
+/// The side an option belongs to; the other one does not have it.
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Receiver,
+}
+
+/// When an option may be set.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// Before connect(), or before listen() and the first joined group.
+    Start,
+    Always,
+}
+
+impl Side {
+    /// Whether the socket is on this side, or may still come to be.
+    fn check(self, sk: &Locked<'_>) -> Result {
+        let other = match (self, &sk.receive) {
+            // Such sockets only receive.
+            (Self::Source, Receive::Listener(_) | Receive::Session(_)) => true,
+            (Self::Source, Receive::Idle | Receive::Datagram(_)) => false,
+            // A source that is not bound to a port receives nothing.
+            // SAFETY: The lock is held.
+            (Self::Receiver, _) => sk.source.is_some() && unsafe { b::pgm_sk_num(sk.sock()) } == 0,
+        };
+        if other {
+            Err(ENOPROTOOPT)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether this side has not begun.
+    fn is_new(self, sk: &Locked<'_>) -> Result {
+        let inet: *const b::inet_sock = sk.sock().cast();
+        match self {
+            Self::Source if sk.source.is_some() => Err(EISCONN),
+            Self::Source => Ok(()),
+            Self::Receiver if !matches!(sk.receive, Receive::Idle) => Err(EBUSY),
+            // SAFETY: The lock is held; only whether there is a list counts.
+            Self::Receiver if unsafe { !(*inet).mc_list.is_null() } => Err(EBUSY),
+            Self::Receiver => Ok(()),
+        }
+    }
+}
+
+/// `proto.setsockopt`.
+///
+/// # Safety
+///
+/// Called by the kernel for a process that holds a reference to `sk`.
+pub(crate) unsafe extern "C" fn set(
+    sk: *mut b::sock,
+    level: c_int,
+    name: c_int,
+    value: b::sockptr_t,
+    len: c_uint,
+) -> c_int {
+    // SAFETY: By the caller.
+    unsafe {
+        if level == b::SOL_IP as c_int {
+            return b::ip_setsockopt(sk, level, name, value, len);
+        }
+        if level != b::IPPROTO_PGM as c_int {
+            return ENOPROTOOPT.to_errno();
+        }
+        let Some(mut sk) = UserLock::new(sk) else {
+            return EINVAL.to_errno();
+        };
+        match set_locked(&mut sk, name as c_uint, &Input::new(value, len)) {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+}
+
+fn set_locked(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
+    match name {
+        b::PGM_SEND_WINDOW => source::set_window(sk, input),
+        b::PGM_HEARTBEAT_SPM => source::set_heartbeat(sk, input),
+        b::PGM_TSI => source::set_gsi(sk, input),
+        _ => set_number(sk, name, input),
+    }
+}
+
+fn set_number(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
+    let row = numbers::row(name).ok_or(ENOPROTOOPT)?;
+    row.side.check(sk)?;
+    let value = row.check(input.read()?)?;
+    if let Moment::Start = row.moment {
+        row.side.is_new(sk)?;
+    }
+    *(row.place)(&mut sk.options.numbers) = value;
+    Ok(())
+}
+
+/// `proto.getsockopt`.
+///
+/// # Safety
+///
+/// Called by the kernel for a process that holds a reference to `sk`.
+pub(crate) unsafe extern "C" fn get(
+    sk: *mut b::sock,
+    level: c_int,
+    name: c_int,
+    value: *mut c_char,
+    len: *mut c_int,
+) -> c_int {
+    // SAFETY: By the caller.
+    unsafe {
+        if level == b::SOL_IP as c_int {
+            return b::ip_getsockopt(sk, level, name, value, len);
+        }
+        if level != b::IPPROTO_PGM as c_int {
+            return ENOPROTOOPT.to_errno();
+        }
+        let Some(mut sk) = UserLock::new(sk) else {
+            return EINVAL.to_errno();
+        };
+        match get_locked(&mut sk, name as c_uint, &Output::new(value, len)) {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+}
+
+fn get_locked(sk: &mut Locked<'_>, name: c_uint, output: &Output) -> Result {
+    match name {
+        b::PGM_SEND_WINDOW => source::get_window(sk, output),
+        b::PGM_HEARTBEAT_SPM => source::get_heartbeat(sk, output),
+        b::PGM_MSS => source::get_mss(sk, output),
+        b::PGM_MSGSIZE_MAX => source::get_msgsize_max(sk, output),
+        b::PGM_TSI => source::get_tsi(sk, output),
+        b::PGM_GET_LOSS => receiver::get_loss(sk, output),
+        b::PGM_SENDER_STATS => stats::get_sender(sk, output),
+        b::PGM_RECEIVER_STATS => stats::get_receiver(sk, output),
+        _ => get_number(sk, name, output),
+    }
+}
+
+fn get_number(sk: &mut Locked<'_>, name: c_uint, output: &Output) -> Result {
+    let row = numbers::row(name).ok_or(ENOPROTOOPT)?;
+    row.side.check(sk)?;
+    output.write(&*(row.place)(&mut sk.options.numbers))
+}

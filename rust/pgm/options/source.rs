@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Options of sources that are more than one number.
+
+use core::mem::size_of;
+
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::settings::{self, Setting};
+use pgm_core::source::Heartbeat;
+use pgm_core::Duration;
+use pgm_wire::{Gsi, Tsi};
+
+use super::Side;
+use crate::net::lock::Locked;
+use crate::net::user::{Input, Output};
+use crate::sock::{Receive, State};
+
+/// Fragments of an APDU that we send: deployed receivers refuse more.
+const FRAGMENTS_SENT: u32 = 16;
+/// An APDU we send is no longer than this.
+const APDU_SENT: u32 = 65_535;
+/// The transmit window holds packets of this size on average, at least: bounds its overhead.
+const BYTES_PER_SQN: u64 = 512;
+
+/// PGM_SEND_WINDOW, with what follows from it.
+#[derive(Clone, Copy)]
+pub(crate) struct SendWindow {
+    /// TXW_MAX_RTE, kbit/s.
+    pub(crate) rate: u32,
+    /// TXW_SECS, milliseconds.
+    pub(crate) millis: u32,
+    /// TXW_BYTES.
+    pub(crate) bytes: u32,
+}
+
+impl SendWindow {
+    /// Fills in what is zero: the rate from its default, bytes and time from each other.
+    fn derive(given: &b::pgm_send_window) -> Result<Self> {
+        let in_range = |setting: &Setting, value: u32| setting.check(value).ok_or(EINVAL);
+        let rate = match given.rate_kbit {
+            0 => settings::TXW_MAX_RTE.default,
+            rate => in_range(&settings::TXW_MAX_RTE, rate)?,
+        };
+        // kbit/s times ms is bits.
+        let bytes_of = |millis: u32| u64::from(rate) * u64::from(millis) / 8;
+        let bytes = match (given.window_bytes, given.window_ms) {
+            (0, 0) => settings::TXW_BYTES.default,
+            (0, millis) => {
+                let bytes = u32::try_from(bytes_of(millis)).map_err(|_| EINVAL)?;
+                in_range(&settings::TXW_BYTES, bytes)?
+            }
+            (bytes, _) => in_range(&settings::TXW_BYTES, bytes)?,
+        };
+        let millis = match given.window_ms {
+            0 => {
+                let millis = u64::from(bytes) * 8 / u64::from(rate);
+                u32::try_from(millis)
+                    .unwrap_or(u32::MAX)
+                    .clamp(settings::TXW_SECS.min, settings::TXW_SECS.max)
+            }
+            millis => in_range(&settings::TXW_SECS, millis)?,
+        };
+        Ok(Self {
+            rate,
+            millis,
+            bytes,
+        })
+    }
+
+    /// Bytes a second.
+    pub(crate) fn rate_bytes(&self) -> u64 {
+        u64::from(self.rate) * 125
+    }
+
+    /// The window in sequence numbers.
+    pub(crate) fn sqns(&self) -> u32 {
+        u32::try_from(u64::from(self.bytes) / BYTES_PER_SQN).unwrap_or(u32::MAX)
+    }
+}
+
+impl Default for SendWindow {
+    fn default() -> Self {
+        let (rate, bytes) = (settings::TXW_MAX_RTE.default, settings::TXW_BYTES.default);
+        Self {
+            rate,
+            millis: (u64::from(bytes) * 8 / u64::from(rate)) as u32,
+            bytes,
+        }
+    }
+}
+
+/// PGM_HEARTBEAT_SPM as it was set: nothing, two intervals that are doubled between, or a table.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Intervals {
+    table: [u32; 32],
+    len: usize,
+}
+
+impl Intervals {
+    /// The table as it is, or two values as IHB_MIN and IHB_MAX, doubling.
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
+        let given = self.table.get(..self.len).unwrap_or(&[]);
+        let (min, max) = match given {
+            [] => (settings::HEARTBEAT_SPM.default, settings::IHB_MAX.default),
+            [min, max] => (*min, *max),
+            table => {
+                if let Some(heartbeat) = Heartbeat::from_micros(table) {
+                    return heartbeat;
+                }
+                (settings::HEARTBEAT_SPM.default, settings::IHB_MAX.default)
+            }
+        };
+        Heartbeat::doubling(Duration::from_micros(min), Duration::from_micros(max))
+    }
+}
+
+pub(super) fn set_window(sk: &mut Locked<'_>, input: &Input) -> Result {
+    Side::Source.check(sk)?;
+    let given: b::pgm_send_window = input.read()?;
+    let old = sk.options.window;
+    let Some(source) = &mut sk.source else {
+        sk.options.window = SendWindow::derive(&given)?;
+        return Ok(());
+    };
+    // The window is fixed once the source runs, the rate is not.
+    let same = |given, old| given == 0 || given == old;
+    if !same(given.window_ms, old.millis) || !same(given.window_bytes, old.bytes) {
+        return Err(EISCONN);
+    }
+    let rate = match given.rate_kbit {
+        0 => old.rate,
+        rate => settings::TXW_MAX_RTE.check(rate).ok_or(EINVAL)?,
+    };
+    let window = SendWindow { rate, ..old };
+    source.set_rate(window.rate_bytes());
+    sk.options.window = window;
+    Ok(())
+}
+
+pub(super) fn get_window(sk: &Locked<'_>, output: &Output) -> Result {
+    Side::Source.check(sk)?;
+    let window = sk.options.window;
+    output.write(&b::pgm_send_window {
+        rate_kbit: window.rate,
+        window_ms: window.millis,
+        window_bytes: window.bytes,
+    })
+}
+
+pub(super) fn set_heartbeat(sk: &mut Locked<'_>, input: &Input) -> Result {
+    Side::Source.check(sk)?;
+    let bytes = input.len();
+    let len = bytes / size_of::<u32>();
+    if len == 0 || len > 32 || bytes % size_of::<u32>() != 0 {
+        return Err(EINVAL);
+    }
+    let table: [u32; 32] = input.read_bytes(bytes)?;
+    let given = table.get(..len).ok_or(EINVAL)?;
+    let sound = |value: &u32| settings::HEARTBEAT_SPM.check(*value).is_some();
+    if !given.iter().all(sound) || matches!(given, [min, max] if min > max) {
+        return Err(EINVAL);
+    }
+    Side::Source.is_new(sk)?;
+    sk.options.heartbeat = Intervals { table, len };
+    Ok(())
+}
+
+pub(super) fn get_heartbeat(sk: &Locked<'_>, output: &Output) -> Result {
+    Side::Source.check(sk)?;
+    let heartbeat = sk.options.heartbeat.heartbeat();
+    let mut table = [0u32; 32];
+    for (beats, place) in (0u32..).zip(table.iter_mut()) {
+        *place = heartbeat.interval(beats).micros();
+    }
+    output.write(&table)
+}
+
+/// PGM_TSI: the GSI of a source, which says who it is. The data-source port stays random.
+pub(super) fn set_gsi(sk: &mut Locked<'_>, input: &Input) -> Result {
+    Side::Source.check(sk)?;
+    let tsi: b::pgm_tsi = input.read()?;
+    // SAFETY: The lock is held.
+    if !unsafe { b::pgm_net_raw_capable(sk.sock()) } {
+        return Err(EPERM);
+    }
+    Side::Source.is_new(sk)?;
+    sk.options.gsi = Some(Gsi(tsi.gsi));
+    Ok(())
+}
+
+/// PGM_TSI of a source or a session.
+pub(super) fn get_tsi(sk: &State, output: &Output) -> Result {
+    let tsi = match (&sk.source, &sk.receive) {
+        (Some(source), _) => source.config().tsi,
+        (None, Receive::Session(session)) => session.tsi(),
+        _ => return Err(ENOTCONN),
+    };
+    output.write(&uapi_tsi(tsi))
+}
+
+pub(crate) fn uapi_tsi(tsi: Tsi) -> b::pgm_tsi {
+    b::pgm_tsi {
+        gsi: tsi.gsi.0,
+        sport: tsi.sport.to_be(),
+    }
+}
+
+/// PGM_MSS.
+pub(super) fn get_mss(sk: &Locked<'_>, output: &Output) -> Result {
+    connected(sk)?;
+    output.write(&c_int::try_from(sk.mss)?)
+}
+
+/// PGM_MSGSIZE_MAX.
+pub(super) fn get_msgsize_max(sk: &Locked<'_>, output: &Output) -> Result {
+    connected(sk)?;
+    output.write(&c_int::try_from(msgsize_max(sk))?)
+}
+
+fn connected(sk: &Locked<'_>) -> Result {
+    Side::Source.check(sk)?;
+    match sk.source {
+        Some(_) => Ok(()),
+        None => Err(ENOTCONN),
+    }
+}
+
+/// The largest APDU that send() takes.
+pub(crate) fn msgsize_max(sk: &State) -> u32 {
+    APDU_SENT.min(sk.mss_fragment.saturating_mul(FRAGMENTS_SENT))
+}
