@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Many sockets on one host: all reliable, none of them dear."""
+
+import contextlib
+import os
+import resource
+import selectors
+import socket
+import sys
+import time
+
+sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
+
+import ktap
+import net
+import pgm
+
+WINDOW = (20_000, 20_000, 0)
+
+
+def group_of(n):
+    """One group for each number."""
+    return f"239.192.{64 + n // 250}.{1 + n % 250}"
+
+
+@contextlib.contextmanager
+def opened(sockets):
+    """Closes sockets at the end; their sources do not linger."""
+    try:
+        yield sockets
+    finally:
+        for sock in sockets:
+            pgm.reset_close(sock)
+
+
+def number(n, serial=0):
+    """A message that says who sent it."""
+    return f"{n} {serial}".encode()
+
+
+def send(sources, serials):
+    """Each source sends its message of each serial number."""
+    for serial in serials:
+        for n, source in enumerate(sources):
+            source.send(number(n, serial))
+
+
+def collect(sockets, count, limit=30):
+    """Reads from all sockets until each has brought so many messages: a list for each."""
+    selector = selectors.DefaultSelector()
+    got = [[] for _ in sockets]
+    for n, sock in enumerate(sockets):
+        selector.register(sock, selectors.EVENT_READ, n)
+    deadline = time.monotonic() + limit
+    left = len(sockets)
+    while left:
+        for key, _ in selector.select(timeout=max(0, deadline - time.monotonic())):
+            found = got[key.data]
+            found.append(key.fileobj.recv(100))
+            if len(found) == count:
+                selector.unregister(key.fileobj)
+                left -= 1
+        if time.monotonic() > deadline:
+            short = [len(found) for found in got if len(found) != count]
+            raise AssertionError(f"after {limit} s {left} sockets lack messages: {short[:10]}")
+    return got
+
+
+def by_source(messages):
+    """{number of the source: its serials in order} from one receiver's messages."""
+    found = {}
+    for message in messages:
+        n, serial = map(int, message.split())
+        found.setdefault(n, []).append(serial)
+    return found
+
+
+@ktap.test
+def test_a_thousand_sockets():
+    """1,000 sockets of one host share a port; each receiver hears its own group and no other."""
+    with net.shared() as lan:
+        host = lan.hosts[0]
+        groups = [(group_of(n), pgm.PORT) for n in range(500)]
+        began = time.monotonic()
+        with (
+            opened([pgm.datagram(host, at=group) for group in groups]) as receivers,
+            opened([pgm.source(host, group, WINDOW) for group in groups]) as sources,
+        ):
+            ktap.note(f"1,000 sockets were made in {time.monotonic() - began:.2f} s")
+            began = time.monotonic()
+            send(sources, range(3))
+            got = collect(receivers, 3)
+            ktap.note(f"1,500 messages took {time.monotonic() - began:.2f} s")
+            for n, messages in enumerate(got):
+                ktap.equal(messages, [number(n, serial) for serial in range(3)])
+
+
+@ktap.test
+def test_500_sources():
+    """500 sources of one group, one datagram receiver, 5 % loss: everything of everybody."""
+    with net.shared() as lan:
+        one, two = lan.hosts
+        with (
+            opened([pgm.datagram(two)]) as (bus,),
+            opened([pgm.source(one, None, WINDOW) for _ in range(500)]) as sources,
+        ):
+            began = time.monotonic()
+            send(sources, [0])
+            first = by_source(collect([bus], 500)[0])
+            ktap.equal(first, {n: [0] for n in range(500)})
+            lan.toward(two, "loss 5%")
+            send(sources, [1, 2, 3])
+            rest = by_source(collect([bus], 1500)[0])
+            ktap.equal(rest, {n: [1, 2, 3] for n in range(500)})
+            ktap.note(f"2,000 messages took {time.monotonic() - began:.2f} s: {pgm.stats(bus)}")
+            ktap.equal(pgm.stats(bus)["lost"], 0)
+
+
+@ktap.test
+def test_100_receivers():
+    """100 receivers of one group on one host, one source, 5 % loss: everything for everybody."""
+    with net.shared() as lan:
+        one, two = lan.hosts
+        with (
+            opened([pgm.datagram(two) for _ in range(100)]) as receivers,
+            opened([pgm.source(one, None, WINDOW)]) as sources,
+        ):
+            began = time.monotonic()
+            send(sources, [0])
+            collect(receivers, 1)
+            lan.toward(two, "loss 5%")
+            send(sources, range(1, 41))
+            for messages in collect(receivers, 40):
+                ktap.equal(by_source(messages), {0: list(range(1, 41))})
+            ktap.note(f"4,100 messages took {time.monotonic() - began:.2f} s")
+            ktap.note(f"source: {pgm.stats(sources[0])}")
+            ktap.note(f"one of the receivers: {pgm.stats(receivers[0])}")
+
+
+@ktap.test
+def test_300_sessions():
+    """A listener accepts 300 sources; each session has what its source sent."""
+    with net.shared() as lan, pgm.listener(lan.hosts[1], backlog=300) as listening:
+        with opened([pgm.source(lan.hosts[0], None, WINDOW) for _ in range(300)]) as sources:
+            began = time.monotonic()
+            send(sources, [0])
+            wanted = {pgm.tsi(source): number(n) for n, source in enumerate(sources)}
+            with opened([pgm.accept(listening)[0] for _ in sources]) as sessions:
+                got = collect(sessions, 1)
+                found = {pgm.tsi(sock): messages[0] for sock, messages in zip(sessions, got)}
+                ktap.equal(found, wanted)
+                ktap.note(f"300 sessions took {time.monotonic() - began:.2f} s")
+
+
+def setup():
+    """More descriptors than usual."""
+    pgm.need_module()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))
+
+
+if __name__ == "__main__":
+    ktap.main(setup)
