@@ -54,7 +54,8 @@ class Attacker:
         return [
             packet
             for packet in self.capture.packets()
-            if packet[0] == "in" and (packet[2] == self.host.address or GSI in packet[5])
+            if not packet.outgoing
+            and (packet.destination == self.host.address or GSI in packet.data)
         ]
 
 

@@ -16,53 +16,10 @@ import net
 import pgm
 import wire
 
-ROUTER_ALERT = b"\x94\x04\x00\x00"
-
-
-def kind_of(packet):
-    """The type of a captured packet."""
-    return packet[5][4] & 0x0F
-
 
 def of_kind(packets, *kinds):
     """Captured packets of some types."""
-    return [packet for packet in packets if kind_of(packet) in kinds]
-
-
-def spm(packet):
-    """(SPM_SQN, TRAIL, LEAD) of an SPM."""
-    return struct.unpack("!III", packet[5][16:28])
-
-
-def option_of(packet, kind):
-    """The bytes of an option of a packet; None if it is not there."""
-    data = packet[5]
-    if not data[5] & wire.PRESENT:
-        return None
-    start = {wire.ODATA: 24, wire.RDATA: 24, wire.POLR: 24, wire.SPMR: 16}.get(kind_of(packet), 36)
-    end = start + struct.unpack("!H", data[start + 2 : start + 4])[0]
-    while start < end:
-        length = data[start + 1]
-        if data[start] & 0x7F == kind:
-            return data[start : start + length]
-        start += length
-    return None
-
-
-def has_option(packet, kind):
-    """Is an option on the packet?"""
-    return option_of(packet, kind) is not None
-
-
-def sequence(packet):
-    """(SQN, TRAIL) of a data packet."""
-    return struct.unpack("!II", packet[5][16:24])
-
-
-def numbers_of(packet):
-    """Sequence numbers of a NAK or NCF, those of its list included."""
-    numbers = packet[5][16:20] + (option_of(packet, wire.OPT_NAK_LIST) or b"")[4:]
-    return list(struct.unpack(f"!{len(numbers) // 4}I", numbers))
+    return [packet for packet in packets if packet.kind in kinds]
 
 
 Run = collections.namedtuple("Run", "packets source receiver port tsi")
@@ -88,7 +45,7 @@ def lossy_session():
             pgm.same(receiver.result(), sent)
             found = capture.packets()
             ktap.wait_for(
-                lambda: found.extend(capture.packets()) or has_option(found[-1], wire.OPT_FIN),
+                lambda: found.extend(capture.packets()) or wire.OPT_FIN in found[-1].options,
                 "an SPM with FIN is last",
                 interval=0.3,
             )
@@ -100,17 +57,17 @@ def test_headers():
     """Type, ports, GSI and checksum of every packet."""
     # req: WIRE-01 WIRE-03 WIRE-06 WIRE-07 WIRE-10 WIRE-13
     run = lossy_session()
-    kinds = {kind_of(packet) for packet in run.packets}
+    kinds = {packet.kind for packet in run.packets}
     assert {wire.SPM, wire.ODATA, wire.RDATA, wire.NAK, wire.NCF} <= kinds, kinds
-    (gsi,) = {packet[5][8:14] for packet in run.packets}
+    (gsi,) = {packet.gsi for packet in run.packets}
     ktap.equal(gsi, run.tsi[:6])
-    down = run.tsi[6:] + struct.pack("!H", run.port)
+    sport = int.from_bytes(run.tsi[6:], "big")
     for packet in run.packets:
-        data, kind = packet[5], kind_of(packet)
-        upstream = kind in (wire.NAK, wire.NNAK, wire.SPMR)
-        ktap.equal(data[:4], down[2:] + down[:2] if upstream else down, wire.NAMES[kind])
-        ktap.equal(data[4] & 0xF0, 0, "version and reserved bits")
-        ktap.equal(wire.with_checksum(data), data, "checksum")
+        upstream = packet.kind in (wire.NAK, wire.NNAK, wire.SPMR)
+        ports = (run.port, sport) if upstream else (sport, run.port)
+        ktap.equal((packet.sport, packet.dport), ports, wire.NAMES[packet.kind])
+        ktap.equal(packet.reserved, 0, "version and reserved bits")
+        ktap.equal(wire.with_checksum(packet.data), packet.data, "checksum")
 
 
 @ktap.test
@@ -118,20 +75,21 @@ def test_addresses():
     """IP addresses, TTL, Router Alert, and the addresses inside."""
     # req: ADDR-01 ADDR-03 ADDR-10 ADDR-12 ADDR-16 ADDR-19
     run = lossy_session()
-    for _, source, destination, ttl, options, data in run.packets:
-        kind = data[4] & 0x0F
+    for packet in run.packets:
+        kind, name = packet.kind, wire.NAMES[packet.kind]
         if kind == wire.NAK:
-            ktap.equal((source, destination), (run.receiver, run.source))
+            ktap.equal((packet.source, packet.destination), (run.receiver, run.source))
         elif kind != wire.SPMR:
-            ktap.equal((source, destination, ttl), (run.source, pgm.GROUP, 7))
+            where = packet.source, packet.destination, packet.ttl
+            ktap.equal(where, (run.source, pgm.GROUP, 7), name)
         if kind in (wire.SPM, wire.NCF, wire.RDATA):
-            ktap.equal(options, ROUTER_ALERT, wire.NAMES[kind])
+            ktap.equal(packet.ip_options, wire.ROUTER_ALERT, name)
         elif kind == wire.ODATA:
-            ktap.equal(options, b"", "ODATA")
+            ktap.equal(packet.ip_options, b"", name)
         if kind in (wire.NAK, wire.NCF):
-            ktap.equal(data[20:36], wire.nla(run.source) + wire.nla(pgm.GROUP), wire.NAMES[kind])
+            ktap.equal((packet.nak_source, packet.nak_group), (run.source, pgm.GROUP), name)
         elif kind == wire.SPM:
-            ktap.equal(data[28:36], wire.nla(run.source), "Path NLA")
+            ktap.equal(packet.path, run.source, "Path NLA")
 
 
 @ktap.test
@@ -140,19 +98,18 @@ def test_spms():
     # req: OPT-53 OPT-55 SRC-13 TXW-03 WIRE-27
     run = lossy_session()
     spms = of_kind(run.packets, wire.SPM)
-    numbers = [spm(packet)[0] for packet in spms]
+    numbers = [packet.sqn for packet in spms]
     ktap.equal(numbers, list(range(numbers[0], numbers[0] + len(numbers))), "SPM_SQN")
-    fins = [has_option(packet, wire.OPT_FIN) for packet in spms]
+    fins = [wire.OPT_FIN in packet.options for packet in spms]
     ktap.equal(fins, sorted(fins), "FIN on every later SPM")
     assert not fins[0] and fins.count(True) > 1, fins
-    last = max(sequence(packet)[0] for packet in of_kind(run.packets, wire.ODATA))
+    last = max(packet.sqn for packet in of_kind(run.packets, wire.ODATA))
     for packet in spms[fins.index(True) :]:
-        ktap.equal(spm(packet)[2], last, "LEAD in an SPM with FIN")
+        ktap.equal(packet.lead, last, "LEAD in an SPM with FIN")
     trail = 0
     for packet in of_kind(run.packets, wire.SPM, wire.ODATA, wire.RDATA):
-        new = spm(packet)[1] if kind_of(packet) == wire.SPM else sequence(packet)[1]
-        assert new >= trail, f"TRAIL went back from {trail} to {new}"
-        trail = new
+        assert packet.trail >= trail, f"TRAIL went back from {trail} to {packet.trail}"
+        trail = packet.trail
 
 
 @ktap.test
@@ -162,15 +119,14 @@ def test_fragments():
     run = lossy_session()
     ours = {}
     for packet in run.packets:
-        option = option_of(packet, wire.OPT_FRAGMENT)
+        option = packet.options.get(wire.OPT_FRAGMENT)
         if not option:
             continue
-        assert kind_of(packet) in (wire.ODATA, wire.RDATA), wire.NAMES[kind_of(packet)]
-        assert 20 + len(packet[4]) + len(packet[5]) <= 1500, "larger than the MTU"
-        if kind_of(packet) == wire.ODATA:
+        assert packet.kind in (wire.ODATA, wire.RDATA), packet
+        assert len(packet.ip) + len(packet.data) <= 1500, "larger than the MTU"
+        if packet.kind == wire.ODATA:
             first, offset, length = struct.unpack("!III", option[4:16])
-            tsdu = struct.unpack("!H", packet[5][14:16])[0]
-            ours.setdefault((first, length), []).append((sequence(packet)[0], offset, tsdu))
+            ours.setdefault((first, length), []).append((packet.sqn, offset, packet.tsdu_length))
     assert len(ours) > 50, "few messages had fragments"
     for (first, length), parts in ours.items():
         expected = 0
@@ -187,17 +143,15 @@ def test_repairs():
     run = lossy_session()
     data, confirmed = {}, set()
     for packet in run.packets:
-        kind = kind_of(packet)
-        if kind == wire.NCF:
-            confirmed.update(numbers_of(packet))
-        elif kind == wire.ODATA:
-            sqn, _ = sequence(packet)
+        sqn = packet.sqn
+        if packet.kind == wire.NCF:
+            confirmed.update(packet.numbers)
+        elif packet.kind == wire.ODATA:
             assert sqn not in data, f"ODATA {sqn} was sent twice"
-            data[sqn] = packet[5][24:]
-        elif kind == wire.RDATA:
-            sqn, _ = sequence(packet)
+            data[sqn] = packet.data[24:]
+        elif packet.kind == wire.RDATA:
             assert sqn in confirmed, f"RDATA {sqn} without an NCF before it"
-            ktap.equal(packet[5][24:], data[sqn], f"options and payload of RDATA {sqn}")
+            ktap.equal(packet.data[24:], data[sqn], f"options and payload of RDATA {sqn}")
 
 
 @ktap.test
@@ -207,13 +161,12 @@ def test_naks():
     run = lossy_session()
     naks, ncfs = of_kind(run.packets, wire.NAK), of_kind(run.packets, wire.NCF)
     for packet in naks:
-        numbers = numbers_of(packet)
-        ktap.equal(numbers, sorted(set(numbers)))
-        assert len(numbers) <= 63
-    asked = {tuple(numbers_of(packet)) for packet in naks}
+        ktap.equal(packet.numbers, sorted(set(packet.numbers)))
+        assert len(packet.numbers) <= 63
+    asked = {tuple(packet.numbers) for packet in naks}
     for packet in ncfs:
-        assert tuple(numbers_of(packet)) in asked, "an NCF that no NAK asked for"
-    answered = {tuple(numbers_of(packet)) for packet in ncfs}
+        assert tuple(packet.numbers) in asked, "an NCF that no NAK asked for"
+    answered = {tuple(packet.numbers) for packet in ncfs}
     assert asked <= answered, "a NAK that was never confirmed"
 
 
@@ -227,11 +180,10 @@ def test_first_data_have_syn():
                 source.send(bytes(n))
             ktap.wait_for(lambda: pgm.stats(source)["odata"] == 20, "the data have left")
         data = of_kind(capture.packets(), wire.ODATA)
-        ktap.equal([has_option(packet, wire.OPT_SYN) for packet in data], [True] + [False] * 19)
-        numbers = [struct.unpack("!I", packet[5][16:20])[0] for packet in data]
+        ktap.equal([wire.OPT_SYN in packet.options for packet in data], [True] + [False] * 19)
+        numbers = [packet.sqn for packet in data]
         ktap.equal(numbers, list(range(numbers[0], numbers[0] + 20)))
-        lengths = [struct.unpack("!H", packet[5][14:16])[0] for packet in data]
-        ktap.equal(lengths, list(range(20)))
+        ktap.equal([packet.tsdu_length for packet in data], list(range(20)))
 
 
 @ktap.test
@@ -247,8 +199,7 @@ def test_heartbeats():
             time.sleep(0.1)
             first = of_kind(capture.packets(), wire.SPM)
             assert first, "no SPM at connect()"
-            _, trail, lead = spm(first[0])
-            ktap.equal(trail, (lead + 1) & 0xFFFFFFFF, "an empty window")
+            ktap.equal(first[0].trail, (first[0].lead + 1) & 0xFFFFFFFF, "an empty window")
             source.send(b"x")
             # At 0.1, 0.3, 0.7, 1.1, 1.5 s; the data may be followed by one at once.
             time.sleep(1.7)
@@ -286,7 +237,7 @@ def test_rate():
                 source.send(bytes(1_000))
             ktap.wait_for(lambda: pgm.stats(source)["odata"] == 400, "all has left")
             took = time.monotonic() - began
-        sent = sum(len(packet[5]) + 20 for packet in of_kind(capture.packets(), wire.ODATA))
+        sent = sum(len(packet.data) + 20 for packet in of_kind(capture.packets(), wire.ODATA))
         rate = sent * 8 / took / 1000
         ktap.note(f"{sent} bytes in {took:.2f} s: {rate:.0f} kbit/s")
         assert rate < 2_200, "faster than 2000 kbit/s"
@@ -303,8 +254,8 @@ def test_window_advances_with_time():
             for _ in range(20):
                 source.send(b"x")
             time.sleep(1.5)
-            _, trail, lead = spm(of_kind(capture.packets(), wire.SPM)[-1])
-            ktap.equal(trail, (lead + 1) & 0xFFFFFFFF, "the window has closed")
+            last = of_kind(capture.packets(), wire.SPM)[-1]
+            ktap.equal(last.trail, (last.lead + 1) & 0xFFFFFFFF, "the window has closed")
 
 
 @ktap.test
@@ -318,7 +269,7 @@ def test_reset_spm():
         capture.packets()
         pgm.reset_close(source)
         found = ktap.wait_for(lambda: of_kind(capture.packets(), wire.SPM), "an SPM")
-        assert has_option(found[0], wire.OPT_RST)
+        assert wire.OPT_RST in found[0].options
 
 
 if __name__ == "__main__":

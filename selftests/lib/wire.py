@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """PGM packets by hand (RFC 3208 section 8 and 9), right or wrong as a test wants them."""
 
+import select
 import socket
 import struct
 
@@ -23,6 +24,9 @@ OPT_LENGTH, OPT_FRAGMENT, OPT_NAK_LIST, OPT_JOIN = 0x00, 0x01, 0x02, 0x03
 OPT_SYN, OPT_FIN, OPT_RST = 0x0D, 0x0E, 0x0F
 OPT_END = 0x80
 PRESENT, NETWORK_SIGNIFICANT = 0x01, 0x02
+
+ROUTER_ALERT = b"\x94\x04\x00\x00"  # the IP option (RFC 2113)
+SO_TIMESTAMPNS = 35
 
 
 def checksum(data):
@@ -139,6 +143,124 @@ class Session:
         }
 
 
+def read_nla(data, at):
+    """(address, where it ends) of the NLA at an offset; the address is None if its AFI is unknown."""
+    family = int.from_bytes(data[at : at + 2], "big")
+    if family == 1:
+        return socket.inet_ntoa(data[at + 4 : at + 8]), at + 8
+    if family == 2:
+        return socket.inet_ntop(socket.AF_INET6, data[at + 4 : at + 20]), at + 20
+    return None, at + 4
+
+
+def read_options(data, at):
+    """({type: whole option}, where they end) of the options at an offset; the first of a type."""
+    found, end = {}, at + int.from_bytes(data[at + 2 : at + 4], "big")
+    while at < end:
+        length = data[at + 1]
+        found.setdefault(data[at] & ~OPT_END & 0xFF, data[at : at + length])
+        if data[at] & OPT_END or not length:
+            break
+        at += length
+    return found, end
+
+
+class Packet:
+    """A PGM packet that was captured, and what it says."""
+
+    def __init__(self, data, time=0.0, outgoing=False, ip=None):
+        self.data = data
+        self.time = time  # seconds since 1970, when the device saw it
+        self.outgoing = outgoing
+        self.ip = ip  # its IPv4 header, options included
+        self.sport, self.dport, kind, self.flags, self.checksum, self.gsi, self.tsdu_length = (
+            struct.unpack("!HHBBH6sH", data[:16])
+        )
+        self.reserved, self.kind = kind & 0xF0, kind & 0x0F
+        self.sqn = self.trail = self.lead = None  # in SPMs sqn is SPM_SQN, in POLLs POLL_SQN
+        self.path = self.nak_source = self.nak_group = None
+        self.options, self.payload = {}, b""
+        try:
+            at = self._body()
+            if self.flags & PRESENT:
+                self.options, at = read_options(data, at)
+            self.payload = data[at:]
+            self.complete = True
+        except (struct.error, IndexError, OSError, ValueError):
+            self.complete = False  # it ends too early
+
+    def _body(self):
+        """Reads what depends on the type, and returns where it ends."""
+        data, kind = self.data, self.kind
+        if kind == SPM:
+            self.sqn, self.trail, self.lead = struct.unpack("!III", data[16:28])
+            self.path, at = read_nla(data, 28)
+        elif kind == POLL:
+            self.sqn, self.round, self.subtype = struct.unpack("!IHH", data[16:24])
+            self.path, at = read_nla(data, 24)
+            self.back_off, self.rand, self.mask = struct.unpack("!III", data[at : at + 12])
+            at += 12
+        elif kind == POLR:
+            (self.sqn, self.round), at = struct.unpack("!IH", data[16:22]), 24
+        elif kind in (ODATA, RDATA):
+            (self.sqn, self.trail), at = struct.unpack("!II", data[16:24]), 24
+        elif kind in (NAK, NNAK, NCF):
+            self.sqn = int.from_bytes(data[16:20], "big")
+            self.nak_source, at = read_nla(data, 20)
+            self.nak_group, at = read_nla(data, at)
+        else:
+            at = 24 if kind == ACK else 16
+        return at
+
+    @property
+    def source(self):
+        """The IP source address."""
+        return socket.inet_ntoa(self.ip[12:16])
+
+    @property
+    def destination(self):
+        """The IP destination address."""
+        return socket.inet_ntoa(self.ip[16:20])
+
+    @property
+    def ttl(self):
+        """Of the IP header."""
+        return self.ip[8]
+
+    @property
+    def ip_options(self):
+        """Of the IP header."""
+        return self.ip[20:]
+
+    @property
+    def numbers(self):
+        """The sequence numbers of a NAK or NCF, those of its list included."""
+        listed = self.options.get(OPT_NAK_LIST, b"")[4:]
+        return [self.sqn, *struct.unpack(f"!{len(listed) // 4}I", listed)]
+
+    @property
+    def session(self):
+        """(GSI, data-source port, data-destination port), whichever way the packet goes."""
+        upstream = self.kind in (NAK, NNAK, SPMR, POLR, ACK)
+        ports = (self.dport, self.sport) if upstream else (self.sport, self.dport)
+        return self.gsi, *ports
+
+    def __repr__(self):
+        where = f"{self.source} > {self.destination} ttl {self.ttl} " if self.ip else ""
+        names = {
+            "sqn": "",
+            "trail": "trail ",
+            "lead": "lead ",
+            "path": "path ",
+            "nak_group": "group ",
+        }
+        words = [f"{label}{getattr(self, name)}" for name, label in names.items()]
+        words = [word for word in words if not word.endswith("None")]
+        words += [f"opt {kind:#04x}" for kind in self.options if kind]
+        name = NAMES.get(self.kind, f"type {self.kind}")
+        return f"<{self.time:.4f} {where}{name} {' '.join(words)} {len(self.payload)} bytes>"
+
+
 class Capture:
     """IPv4 packets of protocol 113 that pass a device, without a process of its own."""
 
@@ -147,6 +269,7 @@ class Capture:
         with host:
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
         self.sock.setsockopt(socket.SOL_SOCKET, 33, buffer)  # SO_RCVBUFFORCE
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.bind((device, 3))
         self.sock.setblocking(False)
 
@@ -156,27 +279,27 @@ class Capture:
     def __exit__(self, *_):
         self.sock.close()
 
+    def wait(self, seconds):
+        """Sleeps until there is something, for so long at most."""
+        select.select([self.sock], [], [], max(0, seconds))
+
     def packets(self):
-        """(direction, source, destination, ttl, ip options, PGM packet) since the last call."""
+        """What passed since the last call."""
         found = []
         while True:
             try:
-                data, where = self.sock.recvfrom(65536)
+                data, ancillary, _, where = self.sock.recvmsg(65536, 64)
             except BlockingIOError:
                 return found
             if where[1] != 0x0800 or len(data) < 20 or data[9] != 113:
                 continue
             header = (data[0] & 15) * 4
             total = struct.unpack("!H", data[2:4])[0]
+            if total < header + 16:
+                continue
             if self.port and self.port not in struct.unpack("!HH", data[header : header + 4]):
                 continue
-            found.append(
-                (
-                    "out" if where[2] == socket.PACKET_OUTGOING else "in",
-                    socket.inet_ntoa(data[12:16]),
-                    socket.inet_ntoa(data[16:20]),
-                    data[8],
-                    data[20:header],
-                    data[header:total],
-                )
-            )
+            seconds, nanos = struct.unpack("@ll", ancillary[0][2][:16])
+            outgoing = where[2] == socket.PACKET_OUTGOING
+            time = seconds + nanos / 1e9
+            found.append(Packet(data[header:total], time, outgoing, data[:header]))
