@@ -16,7 +16,8 @@ use pgm_core::Discard;
 use pgm_wire::{Packet, PacketType, Tsi};
 
 use crate::input;
-use crate::net::membership::{self, is_multicast, Arrival};
+use crate::net::address;
+use crate::net::membership::{self, Arrival};
 use crate::net::rcu::{Chain, Node, ReadGuard};
 use crate::net::skb::{HeaderCopy, SkBuff};
 use crate::netns::{self, PgmNet, BUCKETS};
@@ -63,17 +64,11 @@ fn label(skb: &SkBuff, packet: &Packet<'_>) -> Result<Label, Discard> {
     if packet.header.checksum != 0 && skb.checksum_is_bad() {
         return Err(Discard::Checksum);
     }
-    let (source, group) = skb.addresses();
     Ok(Label {
         tsi: packet.tsi(),
         ddp: packet.data_port(),
         kind: packet.header.kind,
-        arrival: Arrival {
-            group,
-            source,
-            iif: skb.iif(),
-            sdif: skb.sdif(),
-        },
+        arrival: skb.arrival(),
     })
 }
 
@@ -101,7 +96,7 @@ unsafe fn dispatch(net: *const b::net, mut skb: SkBuff) -> Result<(), (Discard, 
         skb: Some(skb),
         last: None,
     };
-    if is_multicast(label.arrival.group) {
+    if label.arrival.group.is_multicast() {
         // SAFETY: Inside the read section.
         unsafe { to_receivers(&guard, tables, label, &mut delivery) };
     } else if !label.kind.is_downstream() {
@@ -188,10 +183,10 @@ unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, label: Label) -> bool {
     let sk: *mut b::sock = sk.as_ptr().cast();
     // SAFETY: The socket is still allocated.
     unsafe {
-        let bound = b::pgm_sk_rcv_saddr(sk);
+        let bound = address::bound(sk);
         let dev = b::pgm_sk_bound_dev(sk);
         b::pgm_sk_num(sk) == label.ddp
-            && (bound == 0 || bound == label.arrival.group)
+            && (bound.is_unspecified() || bound == label.arrival.group)
             && (dev == 0 || dev == label.arrival.iif || dev == label.arrival.sdif)
             && membership::joined(guard, sk, label.arrival)
     }
@@ -335,9 +330,9 @@ pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
             let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port)]);
             Chain::new(&guard, head, Node::Main).all(|other| {
                 let other: *mut b::sock = other.as_ptr().cast();
-                let (mine, theirs) = (b::pgm_sk_rcv_saddr(sock), b::pgm_sk_rcv_saddr(other));
+                let (mine, theirs) = (address::bound(sock), address::bound(other));
                 b::pgm_sk_num(other) != port
-                    || (mine != theirs && mine != 0 && theirs != 0)
+                    || (mine != theirs && !mine.is_unspecified() && !theirs.is_unspecified())
                     || (b::pgm_sk_reuse(sock) && b::pgm_sk_reuse(other))
             })
         };

@@ -11,7 +11,7 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Data, Delivery, End};
 use pgm_core::{Duration, Instant, Transmit};
-use pgm_wire::{Addr, Tsi, HEADER_MAX};
+use pgm_wire::{Tsi, HEADER_MAX};
 
 use crate::net::lock::{BhLock, Locked};
 use crate::net::output::Path;
@@ -244,11 +244,9 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
                 None => break,
             },
             Receive::Datagram(peers) => match peers.poll_transmit(now, &mut buf) {
-                Some((Addr::V4(group), packet)) => {
-                    let group = u32::from_ne_bytes(group);
+                Some((group, packet)) => {
                     send(this, Path { group, ..path }, &packet, &buf, None);
                 }
-                Some((Addr::V6(_), _)) => {}
                 None => break,
             },
             Receive::Idle | Receive::Listener(_) => break,

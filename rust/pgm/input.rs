@@ -9,10 +9,9 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::Place;
 use pgm_core::{Discard, Instant};
-use pgm_wire::{Addr, Body, Packet, Sqn};
+use pgm_wire::{Body, Packet, Sqn};
 
 use crate::net::lock::{BhLock, Locked};
-use crate::net::membership::is_multicast;
 use crate::net::skb::{HeaderCopy, SkBuff};
 use crate::net::timer;
 use crate::netns;
@@ -106,10 +105,10 @@ fn feed(
         skb.discard();
         return Err(Discard::Filtered);
     }
-    let (_, daddr) = skb.addresses();
-    if !is_multicast(daddr) {
+    let arrival = skb.arrival();
+    if !arrival.group.is_multicast() {
         return match &mut sk.source {
-            Some(source) => source.handle(now, skb.source(), packet),
+            Some(source) => source.handle(now, arrival.source, packet),
             None => Err(Discard::NoSocket),
         };
     }
@@ -132,16 +131,15 @@ fn receive_downstream(
     if let Receive::Idle = sk.receive {
         start_datagram(sk)?;
     }
-    let from = skb.source();
-    let group = Addr::V4(skb.addresses().1.to_ne_bytes());
+    let arrival = skb.arrival();
     let payload = match packet.body {
         Body::Odata(data) | Body::Rdata(data) => admit(sk, packet, data.sqn, skb)?,
         _ => None,
     };
     let state: &mut State = sk;
     match &mut state.receive {
-        Receive::Session(session) => session.handle(now, from, packet, payload),
-        Receive::Datagram(peers) => peers.handle(now, from, group, packet, payload),
+        Receive::Session(session) => session.handle(now, arrival.source, packet, payload),
+        Receive::Datagram(peers) => peers.handle(now, arrival.source, arrival.group, packet, payload),
         Receive::Idle | Receive::Listener(_) => Err(Discard::NoSocket),
     }
 }

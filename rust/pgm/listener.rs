@@ -13,8 +13,9 @@ use pgm_core::Discard;
 use pgm_wire::{Addr, Body, Packet};
 
 use crate::children::Children;
+use crate::net::address::{self, SocketAddress};
 use crate::net::lock::{BhLock, Locked, UserLock};
-use crate::net::membership::{is_multicast, Arrival};
+use crate::net::membership;
 use crate::net::output::Path;
 use crate::net::rcu::ReadGuard;
 use crate::net::skb::SkBuff;
@@ -65,9 +66,9 @@ pub(crate) unsafe extern "C" fn listen(sock: *mut b::socket, backlog: c_int) -> 
                 });
                 addr_of_mut!((*sk.as_ptr()).key.listener).write_volatile(id);
                 b::pgm_sk_set_state(sk.sock(), b::TCP_LISTEN as c_int);
-                b::pgm_sk_rcv_saddr(sk.sock())
+                address::bound(sk.sock())
             };
-            if is_multicast(group) {
+            if group.is_multicast() {
                 if let Err(error) = join(sk, group) {
                     let mut sk = UserLock::new(sk).ok_or(EINVAL)?;
                     drain(&mut sk);
@@ -102,15 +103,15 @@ fn check(sk: &mut Locked<'_>) -> Result {
 /// # Safety
 ///
 /// `sk` is a live socket that the caller does not hold locked.
-unsafe fn join(sk: *mut b::sock, group: u32) -> Result {
+unsafe fn join(sk: *mut b::sock, group: Addr) -> Result {
     let inet: *mut b::inet_sock = sk.cast();
     // SAFETY: By the caller.
-    let error = unsafe {
+    let joined = unsafe {
         let bound = b::pgm_sk_bound_dev(sk);
         let oif = if bound != 0 { bound } else { (*inet).mc_index };
-        b::pgm_join(sk, group, oif)
+        membership::join(sk, group, oif)
     };
-    match kernel::error::to_result(error) {
+    match joined {
         // The application joined before it listens.
         Err(error) if error == EADDRINUSE => Ok(()),
         result => result,
@@ -128,17 +129,11 @@ pub(crate) fn receive(
         return Err(Discard::NoSocket);
     };
     let id = listener.id;
-    let (source, group) = skb.addresses();
-    let arrival = Arrival {
-        group,
-        source,
-        iif: skb.iif(),
-        sdif: skb.sdif(),
-    };
+    let arrival = skb.arrival();
     let key = Key {
         tsi: packet.tsi(),
         ddp: packet.data_port(),
-        group,
+        group: arrival.group,
         iif: arrival.iif,
         listener: id,
     };
@@ -155,9 +150,9 @@ pub(crate) fn receive(
             child
         }
         (Some(child), _) => child,
-        (None, Body::Spm(_)) => announce(sk, key, skb.source())?,
+        (None, Body::Spm(_)) => announce(sk, key, arrival.source)?,
         (None, Body::Odata(_)) => {
-            let child = announce(sk, key, skb.source())?;
+            let child = announce(sk, key, arrival.source)?;
             offer(sk, child)?;
             child
         }
@@ -245,18 +240,19 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
         let sock: *mut b::sock = child.as_ptr().cast();
         (*sock).sk_rcvbuf = (*listener).sk_rcvbuf;
         b::pgm_sk_set_num(sock, key.ddp);
-        b::pgm_sk_set_rcv_saddr(sock, key.group);
-        b::pgm_sk_set_dport(sock, key.tsi.sport.to_be());
-        if let Addr::V4(addr) = source {
-            b::pgm_sk_set_daddr(sock, u32::from_ne_bytes(addr));
-        }
+        address::set_bound(sock, key.group);
+        let peer = SocketAddress {
+            addr: source,
+            port: key.tsi.sport,
+        };
+        address::set_peer(sock, peer);
         let inet: *mut b::inet_sock = sock.cast();
         (*inet).inet_sport = key.ddp.to_be();
         b::pgm_sk_set_state(sock, b::TCP_ESTABLISHED as c_int);
         addr_of_mut!((*child.as_ptr()).key).write(key);
 
         let config = ReceiverConfig {
-            group: Addr::V4(key.group.to_ne_bytes()),
+            group: key.group,
             ..sk.options.receiver(key.ddp)
         };
         let session = Receiver::new(config, key.tsi, source, timer::now(), random_u64());
@@ -268,8 +264,8 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
         state.options = sk.options;
         state.path = Path {
             group: key.group,
-            source: 0,
             oif: key.iif,
+            ..Path::NONE
         };
         state.receive = Receive::Session(session);
         Ok(child)
@@ -339,7 +335,7 @@ pub(crate) unsafe extern "C" fn accept(
                 // Of its own, so that the session outlives its listener. Should the interface be
                 // gone, what arrived can still be read.
                 let key = (*child.cast::<PgmSock>()).key;
-                let _ = b::pgm_join(child, key.group, key.iif);
+                let _ = membership::join(child, key.group, key.iif);
                 (*arg).err = 0;
                 child
             }

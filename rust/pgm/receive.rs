@@ -10,6 +10,7 @@ use pgm_bindings as b;
 use pgm_wire::Tsi;
 
 use crate::engine;
+use crate::net::address::SocketAddress;
 use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::skb::{RxInfo, SkBuff};
 use crate::net::timer;
@@ -259,18 +260,13 @@ unsafe fn describe(
     info: &RxInfo,
     rcvinfo: bool,
 ) {
-    // SAFETY: By the caller; a name has room for a sockaddr_storage.
+    // SAFETY: By the caller.
     unsafe {
-        let name: *mut b::sockaddr_in = (*msg).msg_name.cast();
-        if !name.is_null() {
-            let ip = b::pgm_ip_hdr(skb);
-            let mut sin: b::sockaddr_in = core::mem::zeroed();
-            sin.sin_family = b::AF_INET as u16;
-            sin.sin_port = info.tsi.sport.to_be();
-            sin.sin_addr.s_addr = (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr;
-            name.write_unaligned(sin);
-            (*msg).msg_namelen = core::mem::size_of::<b::sockaddr_in>() as c_int;
-        }
+        let from = SocketAddress {
+            addr: SkBuff::source_of(skb),
+            port: info.tsi.sport,
+        };
+        from.write(msg);
         b::pgm_recv_cmsgs(msg, sk, skb);
         if rcvinfo {
             put_rcvinfo(msg, info.tsi, info);

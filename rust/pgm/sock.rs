@@ -12,9 +12,10 @@ use pgm_bindings as b;
 use pgm_core::receiver::{Peers, Receiver};
 use pgm_core::source::Source;
 use pgm_core::Instant;
-use pgm_wire::{Sqn, Tsi};
+use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
 use crate::listener::Listener;
+use crate::net::address::ANY4;
 use crate::net::heap::KernelHeap;
 use crate::net::output::Path;
 use crate::net::skb::{SkBuff, TxPayload};
@@ -50,16 +51,29 @@ pub(crate) struct PgmSock {
 }
 
 /// What the demultiplexer matches of a session or a source.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Key {
     pub(crate) tsi: Tsi,
     /// Data-destination port.
     pub(crate) ddp: u16,
-    /// Group, network byte order.
-    pub(crate) group: u32,
+    pub(crate) group: Addr,
     /// A session's interface and listener.
     pub(crate) iif: i32,
     pub(crate) listener: u64,
+}
+
+impl Key {
+    /// Of a socket that is neither.
+    pub(crate) const NONE: Self = Self {
+        tsi: Tsi {
+            gsi: Gsi([0; 6]),
+            sport: 0,
+        },
+        ddp: 0,
+        group: ANY4,
+        iif: 0,
+        listener: 0,
+    };
 }
 
 /// A loss that recvmsg() reports.
@@ -125,11 +139,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
     let state = State {
         options: Options::default(),
         source: None,
-        path: Path {
-            group: 0,
-            source: 0,
-            oif: 0,
-        },
+        path: Path::NONE,
         mss: 0,
         mss_fragment: 0,
         receive: Receive::Idle,
@@ -146,7 +156,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
     let this: *mut PgmSock = sk.cast();
     // SAFETY: Nobody else sees the socket yet.
     unsafe {
-        addr_of_mut!((*this).key).write(Key::default());
+        addr_of_mut!((*this).key).write(Key::NONE);
         addr_of_mut!((*this).state).write(KBox::into_raw(state));
         timer::setup(this, crate::engine::fire);
         (*sk).sk_destruct = Some(destruct);

@@ -11,9 +11,9 @@ use pgm_core::source::{Source, SourceConfig};
 use pgm_core::{Duration, Heap};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
+use crate::net::address::{self, SocketAddress};
 use crate::net::heap::KernelHeap;
 use crate::net::lock::{Locked, UserLock};
-use crate::net::membership::is_multicast;
 use crate::net::output::{Path, Way};
 use crate::net::skb::TxPayload;
 use crate::net::timer;
@@ -30,53 +30,30 @@ const FRAGMENT_HEADER: u32 = DATA_HEADER + 16;
 /// A link that cannot carry this much payload is no use.
 const MSS_MIN: u32 = 64;
 
-/// A group and a data-destination port.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Group {
-    /// Network byte order.
-    addr: u32,
-    port: u16,
+/// Reads the group and data-destination port that connect() or sendto() was given.
+///
+/// # Safety
+///
+/// `addr` points to `len` bytes in kernel memory.
+unsafe fn read_group(addr: *const u8, len: usize) -> Result<SocketAddress> {
+    // SAFETY: By the caller.
+    let group = unsafe { SocketAddress::read(addr, len)? };
+    if !group.addr.is_multicast() {
+        return Err(EADDRNOTAVAIL);
+    }
+    if group.port == 0 {
+        return Err(EINVAL);
+    }
+    Ok(group)
 }
 
-impl Group {
-    /// Reads a socket address that connect() or sendto() was given.
-    ///
-    /// # Safety
-    ///
-    /// `addr` points to `len` bytes in kernel memory.
-    unsafe fn read(addr: *const u8, len: usize) -> Result<Self> {
-        if len < size_of::<b::sockaddr_in>() {
-            return Err(EINVAL);
-        }
-        // SAFETY: Long enough, by the check.
-        let sin = unsafe { addr.cast::<b::sockaddr_in>().read_unaligned() };
-        if u32::from(sin.sin_family) != b::AF_INET {
-            return Err(EAFNOSUPPORT);
-        }
-        let group = Self {
-            addr: sin.sin_addr.s_addr,
-            port: u16::from_be(sin.sin_port),
-        };
-        if !is_multicast(group.addr) {
-            return Err(EADDRNOTAVAIL);
-        }
-        if group.port == 0 {
-            return Err(EINVAL);
-        }
-        Ok(group)
-    }
-
-    /// The group a source already sends to.
-    fn of(sk: &State) -> Option<Self> {
-        let config = sk.source.as_ref()?.config();
-        match config.group {
-            Addr::V4(addr) => Some(Self {
-                addr: u32::from_ne_bytes(addr),
-                port: config.dport,
-            }),
-            Addr::V6(_) => None,
-        }
-    }
+/// The group a source already sends to.
+fn group_of(sk: &State) -> Option<SocketAddress> {
+    let config = sk.source.as_ref()?.config();
+    Some(SocketAddress {
+        addr: config.group,
+        port: config.dport,
+    })
 }
 
 /// `proto_ops.connect`: the socket becomes a source. There is no handshake; SPMs start now.
@@ -102,7 +79,7 @@ pub(crate) unsafe extern "C" fn connect(
             if len >= size_of::<u16>() && u32::from(family.read_unaligned()) == b::AF_UNSPEC {
                 return Err(EOPNOTSUPP);
             }
-            let group = Group::read(addr.cast(), len)?;
+            let group = read_group(addr.cast(), len)?;
             start(&mut sk, group)?;
             (*sock).state = b::socket_state_SS_CONNECTED;
             Ok(())
@@ -116,7 +93,7 @@ fn may_send(sk: &State) -> bool {
     matches!(sk.receive, Receive::Idle | Receive::Datagram(_))
 }
 
-fn start(sk: &mut Locked<'_>, group: Group) -> Result {
+fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
     let inet: *mut b::inet_sock = sk.sock().cast();
     // SAFETY: The lock is held.
     let (oif, saddr) = unsafe {
@@ -126,16 +103,17 @@ fn start(sk: &mut Locked<'_>, group: Group) -> Result {
             0 => (*inet).mc_addr,
             saddr => saddr,
         };
-        (oif, saddr)
+        (oif, address::v4(saddr))
     };
     // SAFETY: The lock is held.
     let way = unsafe { Way::find(sk.sock(), oif, group.addr, saddr)? };
     // RFC 3208 §8.1: the path NLA is an address of the source, never zero.
-    let nla = match way.source {
-        0 => way.device_address(),
-        source => source,
+    let nla = if way.source.is_unspecified() {
+        way.device_address()
+    } else {
+        way.source
     };
-    if nla == 0 {
+    if nla.is_unspecified() {
         return Err(EADDRNOTAVAIL);
     }
     let mtu = way.mtu().min(u32::from(u16::MAX));
@@ -152,7 +130,7 @@ fn start(sk: &mut Locked<'_>, group: Group) -> Result {
                 tsi: config.tsi,
                 ddp: group.port,
                 group: group.addr,
-                ..Key::default()
+                ..Key::NONE
             },
         )?;
     }
@@ -176,9 +154,8 @@ fn start(sk: &mut Locked<'_>, group: Group) -> Result {
     // SAFETY: The lock is held.
     unsafe {
         let sock = sk.sock();
-        b::pgm_sk_set_daddr(sock, group.addr);
-        b::pgm_sk_set_dport(sock, group.port.to_be());
-        (*inet).inet_saddr = nla;
+        address::set_peer(sock, group);
+        (*inet).inet_saddr = address::be32(nla)?;
         if (*inet).inet_sport == 0 {
             (*inet).inet_sport = tsi.sport.to_be();
         }
@@ -188,7 +165,7 @@ fn start(sk: &mut Locked<'_>, group: Group) -> Result {
     Ok(())
 }
 
-fn config(sk: &Locked<'_>, group: Group, nla: u32) -> SourceConfig {
+fn config(sk: &Locked<'_>, group: SocketAddress, nla: Addr) -> SourceConfig {
     let options = &sk.options;
     let random = random_u64().to_ne_bytes();
     let [a, c, d, e, f, g, h, i] = random;
@@ -207,8 +184,8 @@ fn config(sk: &Locked<'_>, group: Group, nla: u32) -> SourceConfig {
             sport,
         },
         dport: group.port,
-        nla: Addr::V4(nla.to_ne_bytes()),
-        group: Addr::V4(group.addr.to_ne_bytes()),
+        nla,
+        group: group.addr,
         rate: options.window.rate_bytes(),
         ip_overhead: IP_HEADER,
         window: Duration::from_millis(options.window.millis),
@@ -262,8 +239,8 @@ unsafe fn send(
     kernel::error::to_result(error)?;
     if !name.is_null() {
         // SAFETY: As above.
-        let group = unsafe { Group::read(name.cast(), usize::try_from(name_len)?)? };
-        match Group::of(sk) {
+        let group = unsafe { read_group(name.cast(), usize::try_from(name_len)?)? };
+        match group_of(sk) {
             None => {
                 start(sk, group)?;
                 // SAFETY: `sock` is the socket of this call.

@@ -4,22 +4,31 @@
 
 use core::ptr::addr_of;
 
+use kernel::prelude::*;
 use pgm_bindings as b;
+use pgm_wire::Addr;
 
+use super::address;
 use super::rcu::ReadGuard;
 
-/// Whether `addr`, in network byte order, is an IPv4 group.
-pub(crate) fn is_multicast(addr: u32) -> bool {
-    addr.to_ne_bytes()[0] & 0xf0 == 0xe0
+/// Joins a group as IP_ADD_MEMBERSHIP does.
+///
+/// # Safety
+///
+/// `sk` is a live socket that the calling process does not hold locked.
+pub(crate) unsafe fn join(sk: *mut b::sock, group: Addr, oif: i32) -> Result {
+    let group = address::be32(group)?;
+    // SAFETY: By the caller.
+    kernel::error::to_result(unsafe { b::pgm_join(sk, group, oif) })
 }
 
-/// Where a multicast packet came in.
+/// Where a packet came in.
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival {
-    /// Group, network byte order.
-    pub(crate) group: u32,
-    /// IP source, network byte order.
-    pub(crate) source: u32,
+    /// Destination: a group, or this host.
+    pub(crate) group: Addr,
+    /// IP source.
+    pub(crate) source: Addr,
     /// Interface, and the slave behind an L3 master.
     pub(crate) iif: i32,
     pub(crate) sdif: i32,
@@ -32,16 +41,22 @@ pub(crate) struct Arrival {
 ///
 /// `sk` is a socket found inside the read section.
 pub(crate) unsafe fn joined(_guard: &ReadGuard, sk: *const b::sock, arrival: Arrival) -> bool {
+    let (Ok(group), Ok(source)) = (
+        address::be32(arrival.group),
+        address::be32(arrival.source),
+    ) else {
+        return false;
+    };
     // SAFETY: The list and its filters are freed by RCU; the guard keeps them.
     unsafe {
         let mut pmc = b::pgm_mc_first_rcu(sk);
         while !pmc.is_null() {
             let multi = &(*pmc).multi;
-            if multi.imr_multiaddr.s_addr == arrival.group
+            if multi.imr_multiaddr.s_addr == group
                 && (multi.imr_ifindex == arrival.iif
                     || (arrival.sdif != 0 && multi.imr_ifindex == arrival.sdif))
             {
-                return admits(pmc, arrival.source);
+                return admits(pmc, source);
             }
             pmc = b::pgm_mc_next_rcu(pmc);
         }

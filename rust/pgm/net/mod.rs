@@ -3,6 +3,7 @@
 //! The kernel's networking objects, wrapped: all `unsafe` that does not belong to an entry point
 //! lives here.
 
+pub(crate) mod address;
 pub(crate) mod heap;
 pub(crate) mod lock;
 pub(crate) mod membership;

@@ -8,6 +8,7 @@ use pgm_bindings as b;
 use pgm_core::Destination;
 use pgm_wire::Addr;
 
+use super::address::{self, ANY4};
 use crate::sock::PgmSock;
 
 /// Room in front of the PGM header: link layer, IPv4 header and Router Alert.
@@ -18,12 +19,20 @@ const ROUTER_ALERT: [u8; 4] = [0x94, 0x04, 0, 0];
 /// Where the packets of a session leave.
 #[derive(Clone, Copy)]
 pub(crate) struct Path {
-    /// Group, network byte order.
-    pub(crate) group: u32,
-    /// Source address of multicast packets, network byte order; 0 lets the route choose.
-    pub(crate) source: u32,
+    pub(crate) group: Addr,
+    /// Source address of multicast packets; if there is none the route chooses.
+    pub(crate) source: Addr,
     /// Interface of multicast packets; 0 lets the route choose.
     pub(crate) oif: i32,
+}
+
+impl Path {
+    /// Of a socket that has none yet.
+    pub(crate) const NONE: Self = Self {
+        group: ANY4,
+        source: ANY4,
+        oif: 0,
+    };
 }
 
 /// A route, given back when dropped.
@@ -39,14 +48,15 @@ impl Drop for Route {
 /// A route and the source address it chose.
 pub(crate) struct Way {
     route: Route,
-    pub(crate) source: u32,
+    pub(crate) source: Addr,
 }
 
 impl Way {
     /// # Safety
     ///
     /// `sk` is locked.
-    pub(crate) unsafe fn find(sk: *mut b::sock, oif: i32, daddr: u32, saddr: u32) -> Result<Self> {
+    pub(crate) unsafe fn find(sk: *mut b::sock, oif: i32, daddr: Addr, saddr: Addr) -> Result<Self> {
+        let (daddr, saddr) = (address::be32(daddr)?, address::be32(saddr)?);
         // SAFETY: An all-zero flow is valid; the helper fills it.
         let mut flow: b::flowi4 = unsafe { core::mem::zeroed() };
         // SAFETY: The socket is valid; on success we own one reference to the route.
@@ -58,7 +68,7 @@ impl Way {
             }
             Ok(Self {
                 route: Route(route),
-                source: flow.saddr,
+                source: address::v4(flow.saddr),
             })
         }
     }
@@ -68,7 +78,7 @@ impl Way {
     /// # Safety
     ///
     /// `sk` is locked.
-    unsafe fn cached(sk: *mut b::sock, source: u32) -> Option<Self> {
+    unsafe fn cached(sk: *mut b::sock, source: Addr) -> Option<Self> {
         // SAFETY: By the caller; the reference is ours.
         let route = unsafe { b::pgm_cached_rt(sk) };
         (!route.is_null()).then_some(Self {
@@ -93,15 +103,15 @@ impl Way {
     }
 
     /// An address of the outgoing interface, for routes that name none (loopback).
-    pub(crate) fn device_address(&self) -> u32 {
+    pub(crate) fn device_address(&self) -> Addr {
         // SAFETY: The route holds its device.
-        unsafe {
+        address::v4(unsafe {
             b::inet_select_addr(
                 b::pgm_rt_dev(self.route.0).cast(),
                 0,
                 b::rt_scope_t_RT_SCOPE_HOST as c_int,
             )
-        }
+        })
     }
 }
 
@@ -122,16 +132,11 @@ pub(crate) unsafe fn send(
     let sk: *mut b::sock = sk.cast();
     let (daddr, saddr, oif) = match destination {
         Destination::Group | Destination::GroupLocal => (path.group, path.source, path.oif),
-        Destination::Unicast(Addr::V4(addr)) => {
-            // SAFETY: The socket is valid.
-            (u32::from_ne_bytes(addr), 0, unsafe {
-                b::pgm_sk_bound_dev(sk)
-            })
-        }
-        Destination::Unicast(Addr::V6(_)) => return Err(EAFNOSUPPORT),
+        // SAFETY: The socket is valid.
+        Destination::Unicast(addr) => (addr, ANY4, unsafe { b::pgm_sk_bound_dev(sk) }),
     };
     // Only a source has an address of its own, and sends often enough to keep the route.
-    let keep = saddr != 0;
+    let keep = !saddr.is_unspecified();
     // SAFETY: The socket is locked by the caller.
     let way = unsafe {
         match Way::cached(sk, saddr).filter(|_| keep) {
@@ -154,6 +159,7 @@ pub(crate) unsafe fn send(
             Destination::Unicast(_) => b::pgm_unicast_ttl(sk, way.route.0),
         }
     };
+    let (source, daddr) = (address::be32(way.source)?, address::be32(daddr)?);
     let options: &[u8] = if router_alert { &ROUTER_ALERT } else { &[] };
     let ip_len = 20 + options.len();
     let len = u32::try_from(header.len())?;
@@ -184,7 +190,7 @@ pub(crate) unsafe fn send(
         };
         (*ip).ttl = ttl;
         (*ip).protocol = b::IPPROTO_PGM as u8;
-        (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr = way.source;
+        (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr = source;
         (*ip).__bindgen_anon_1.__bindgen_anon_1.daddr = daddr;
         core::ptr::copy_nonoverlapping(options.as_ptr(), ip.cast::<u8>().add(20), options.len());
         b::skb_set_owner_w(skb, sk);

@@ -10,6 +10,8 @@ use pgm_bindings as b;
 use pgm_core::Discard;
 use pgm_wire::{checksum::Sum, Addr, Extent, Packet, Tsi};
 
+use super::address;
+use super::membership::Arrival;
 use crate::sock::PgmSock;
 
 /// An owned socket buffer.
@@ -140,29 +142,32 @@ impl SkBuff {
         }
     }
 
-    /// Source and destination of the IPv4 header, network byte order.
-    pub(crate) fn addresses(&self) -> (u32, u32) {
-        // SAFETY: A received skb keeps its network header.
+    /// Where the packet came from and in.
+    pub(crate) fn arrival(&self) -> Arrival {
+        // SAFETY: We own the skb. A received one keeps its network header and IP's control block.
         unsafe {
             let ip = b::pgm_ip_hdr(self.as_ptr());
             let addrs = (*ip).__bindgen_anon_1.__bindgen_anon_1;
-            (addrs.saddr, addrs.daddr)
+            Arrival {
+                group: address::v4(addrs.daddr),
+                source: address::v4(addrs.saddr),
+                iif: b::pgm_iif(self.as_ptr()),
+                sdif: b::pgm_sdif(self.as_ptr()),
+            }
         }
     }
 
-    /// The IPv4 source.
-    pub(crate) fn source(&self) -> Addr {
-        Addr::V4(self.addresses().0.to_ne_bytes())
-    }
-
-    pub(crate) fn iif(&self) -> i32 {
-        // SAFETY: We own the skb, whose control block is IP's.
-        unsafe { b::pgm_iif(self.as_ptr()) }
-    }
-
-    pub(crate) fn sdif(&self) -> i32 {
-        // SAFETY: As for `iif`.
-        unsafe { b::pgm_sdif(self.as_ptr()) }
+    /// The IP source of a packet that [`SkBuff::into_raw`] gave away.
+    ///
+    /// # Safety
+    ///
+    /// `skb` is a received packet.
+    pub(crate) unsafe fn source_of(skb: *mut b::sk_buff) -> Addr {
+        // SAFETY: By the caller; the network header is kept.
+        unsafe {
+            let ip = b::pgm_ip_hdr(skb);
+            address::v4((*ip).__bindgen_anon_1.__bindgen_anon_1.saddr)
+        }
     }
 
     /// Forgets route and connection tracking: the buffer may wait for long.
