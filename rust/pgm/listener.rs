@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::receiver::{Receiver, ReceiverConfig};
+use pgm_core::receiver::{starts_reception, Receiver, ReceiverConfig};
 use pgm_core::Discard;
 use pgm_wire::{Addr, Body, Packet};
 
@@ -119,7 +119,7 @@ unsafe fn join(sk: *mut b::sock, group: Addr) -> Result {
 }
 
 /// A packet of a source that has no accepted session here: its first SPM makes a session, its first
-/// ODATA offers it to accept().
+/// ODATA, or history that OPT_JOIN opens, offers it to accept().
 pub(crate) fn receive(
     sk: &mut Locked<'_>,
     packet: &Packet<'_>,
@@ -144,20 +144,15 @@ pub(crate) fn receive(
         demux::find_session(&guard, tables, id, key.tsi, arrival)
     };
     // RFC 3208 §6.1: reception starts with data.
-    let child = match (known, &packet.body) {
-        (Some(child), Body::Odata(_)) => {
-            offer(sk, child)?;
-            child
-        }
-        (Some(child), _) => child,
-        (None, Body::Spm(_)) => announce(sk, key, arrival.source)?,
-        (None, Body::Odata(_)) => {
-            let child = announce(sk, key, arrival.source)?;
-            offer(sk, child)?;
-            child
-        }
-        (None, _) => return Err(Discard::NoSocket),
+    let starts = starts_reception(packet);
+    let child = match known {
+        Some(child) => child,
+        None if starts || matches!(packet.body, Body::Spm(_)) => announce(sk, key, arrival.source)?,
+        None => return Err(Discard::NoSocket),
     };
+    if starts {
+        offer(sk, child)?;
+    }
     // SAFETY: Inside the read section; a child is locked inside its listener.
     unsafe { input::deliver_nested(child, packet, skb) };
     Ok(())

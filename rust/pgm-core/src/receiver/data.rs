@@ -7,6 +7,7 @@ use pgm_wire::{Packet, Sqn};
 use crate::discard::Discard;
 use crate::memory::Heap;
 use crate::receiver::apdu;
+use crate::receiver::join::history;
 use crate::receiver::rxw::{in_window, Held, State};
 use crate::receiver::stats::{add, count};
 use crate::receiver::{Place, Receiver};
@@ -34,8 +35,8 @@ impl<P, H: Heap> Receiver<P, H> {
         if !self.window.is_open() {
             // RFC 3208 §6.1: the first data packet defines RXW_TRAIL_INIT; but what an SPM had not
             // announced yet was sent while we listened.
-            let first = self.join.filter(|join| !sqn.before(*join));
-            self.open(first.unwrap_or(sqn));
+            let first = self.join.filter(|join| !sqn.before(*join)).unwrap_or(sqn);
+            self.open(history(packet.options.join(), data.trail, first));
         }
         if self.path.is_none() && !self.config.passive {
             self.spmr.want(now, &mut self.rng, &self.config);

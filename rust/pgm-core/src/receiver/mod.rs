@@ -10,6 +10,7 @@ mod apdu;
 mod config;
 mod data;
 mod delivery;
+mod join;
 mod nak;
 mod ncf;
 mod peers;
@@ -26,6 +27,7 @@ use pgm_wire::{checksum, Addr, Body, Nak, NakOptions, Packet, Ports, Repr, Sqn, 
 
 pub use config::ReceiverConfig;
 pub use delivery::{Data, Delivery, End, Place};
+pub use join::starts_reception;
 pub use peers::Peers;
 pub use stats::ReceiverStats;
 
@@ -61,7 +63,7 @@ pub struct Receiver<P, H: Heap> {
     /// SPM_SQN of the last SPM in sequence.
     spm_sqn: Option<Sqn>,
     /// One past SPM_LEAD of the first SPM, which came before any data: what follows was sent after
-    /// we joined.
+    /// we joined. Lower if OPT_JOIN opens history.
     join: Option<Sqn>,
     /// OPT_NBR_UNREACH holds: no NAKs until a regular SPM (RFC 3208 §15.3.2).
     unreachable: bool,

@@ -6,13 +6,11 @@ use pgm_wire::{Addr, Options, Spm, Sqn};
 
 use crate::discard::Discard;
 use crate::memory::Heap;
+use crate::receiver::join::{history, is_windowless};
 use crate::receiver::rxw::newer;
 use crate::receiver::stats::count;
 use crate::receiver::Receiver;
 use crate::time::Instant;
-
-/// SPM_LEAD that says, with SPM_TRAIL 0, that an SPM has no window information (RFC 3208 §8.1).
-const NO_LEAD: Sqn = Sqn::new(0x8000_0000);
 
 /// Whether NAKs may be sent there: to one node, and not to the whole link.
 fn is_node(path: Addr) -> bool {
@@ -43,7 +41,7 @@ impl<P, H: Heap> Receiver<P, H> {
         if self.spm_sqn.is_some_and(|last| !newer(spm.sqn, last)) {
             return Err(Discard::SpmOutOfSequence);
         }
-        let windowless = spm.trail == Sqn::new(0) && spm.lead == NO_LEAD;
+        let windowless = is_windowless(spm);
         // RFC 3208 §3.3: TRAIL is at most LEAD + 1, and the window at most 2^31 - 1 numbers.
         if !windowless && spm.lead.next().before(spm.trail) {
             return Err(Discard::SpmWindow);
@@ -61,7 +59,7 @@ impl<P, H: Heap> Receiver<P, H> {
         }
         self.unreachable = false;
         if !windowless {
-            self.spm_window(spm);
+            self.spm_window(spm, options.join());
         }
         if let Some(rst) = options.rst() {
             // RFC 3208 §9.8.1: an abort. We do not go on asking for repairs even where we might.
@@ -73,12 +71,13 @@ impl<P, H: Heap> Receiver<P, H> {
         Ok(())
     }
 
-    fn spm_window(&mut self, spm: &Spm) {
+    fn spm_window(&mut self, spm: &Spm, join: Option<Sqn>) {
         if !self.window.is_open() {
-            match self.join {
-                None => self.join = Some(spm.lead.next()),
-                Some(join) if newer(spm.lead.next(), join) => self.open(join),
-                Some(_) => {}
+            let next = spm.lead.next();
+            let first = history(join, spm.trail, self.join.unwrap_or(next));
+            self.join = Some(first);
+            if newer(next, first) {
+                self.open(first);
             }
         }
         if self.window.is_open() {

@@ -8,6 +8,7 @@ mod bounds;
 mod failing;
 mod fragments;
 mod invariants;
+mod join;
 mod model;
 mod naks;
 mod peers;
