@@ -6,7 +6,6 @@ import contextlib
 import os
 import resource
 import selectors
-import socket
 import sys
 import time
 
@@ -141,16 +140,19 @@ def test_100_receivers():
 @ktap.test
 def test_300_sessions():
     """A listener accepts 300 sources; each session has what its source sent."""
-    with net.shared() as lan, pgm.listener(lan.hosts[1], backlog=300) as listening:
-        with opened([pgm.source(lan.hosts[0], None, WINDOW) for _ in range(300)]) as sources:
-            began = time.monotonic()
-            send(sources, [0])
-            wanted = {pgm.tsi(source): number(n) for n, source in enumerate(sources)}
-            with opened([pgm.accept(listening)[0] for _ in sources]) as sessions:
-                got = collect(sessions, 1)
-                found = {pgm.tsi(sock): messages[0] for sock, messages in zip(sessions, got)}
-                ktap.equal(found, wanted)
-                ktap.note(f"300 sessions took {time.monotonic() - began:.2f} s")
+    with (
+        net.shared() as lan,
+        pgm.listener(lan.hosts[1], backlog=300) as listening,
+        opened([pgm.source(lan.hosts[0], None, WINDOW) for _ in range(300)]) as sources,
+    ):
+        began = time.monotonic()
+        send(sources, [0])
+        wanted = {pgm.tsi(source): number(n) for n, source in enumerate(sources)}
+        with opened([pgm.accept(listening)[0] for _ in sources]) as sessions:
+            got = collect(sessions, 1)
+            found = {pgm.tsi(sock): messages[0] for sock, messages in zip(sessions, got)}
+            ktap.equal(found, wanted)
+            ktap.note(f"300 sessions took {time.monotonic() - began:.2f} s")
 
 
 def setup():

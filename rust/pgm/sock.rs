@@ -27,8 +27,8 @@ pub(crate) type SourceEngine = Source<TxPayload, KernelHeap>;
 pub(crate) type SessionEngine = Receiver<SkBuff, KernelHeap>;
 pub(crate) type PeersEngine = Peers<SkBuff, KernelHeap>;
 
-// An engine is built on the kernel's stack before it is boxed.
-const _: () = assert!(size_of::<SourceEngine>() <= 1536);
+// An engine is built on the kernel's stack before it is boxed, in a kilobyte of slab.
+const _: () = assert!(size_of::<SourceEngine>() <= 1024);
 const _: () = assert!(size_of::<SessionEngine>() <= 1024);
 const _: () = assert!(size_of::<PeersEngine>() <= 1024);
 const _: () = assert!(size_of::<State>() <= 1024);

@@ -6,19 +6,29 @@
 //! Keys are sequence numbers (or table indexes). Equal times come out in serial order of the keys:
 //! oldest SQN first (RFC 3208 §6.3).
 
+use core::num::NonZeroU32;
+
 use pgm_wire::Sqn;
 
 use crate::memory::{Heap, NoMemory};
-use crate::paged::Paged;
+use crate::paged::{Paged, PAGE};
 use crate::time::Instant;
 
 /// Where an entry stands in the heap; the owner of the key stores it and never looks inside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position(Option<u32>);
+pub struct Position(Option<NonZeroU32>);
 
 impl Position {
     /// Not in the heap.
     pub const NONE: Self = Self(None);
+
+    const fn at(place: u32) -> Self {
+        Self(NonZeroU32::new(place.wrapping_add(1)))
+    }
+
+    fn place(self) -> Option<u32> {
+        self.0.map(|above| above.get().wrapping_sub(1))
+    }
 
     /// Whether the key has a deadline.
     pub const fn is_set(self) -> bool {
@@ -84,7 +94,7 @@ impl<H: Heap> Deadlines<H> {
         key: Sqn,
         at: Instant,
     ) -> Result<(), NoMemory> {
-        let standing = owner.position(key).ok_or(NoMemory)?.0;
+        let standing = owner.position(key).ok_or(NoMemory)?.place();
         let entry = Entry { at, key };
         let place = match standing {
             Some(place) => place,
@@ -103,19 +113,22 @@ impl<H: Heap> Deadlines<H> {
     /// Removes the deadline of `key`, if it has one.
     pub fn cancel<O: Positions>(&mut self, owner: &mut O, key: Sqn) {
         let place = match owner.position(key) {
-            Some(position) => match position.0.take() {
+            Some(position) => match core::mem::take(position).place() {
                 Some(place) => place,
                 None => return,
             },
             None => return,
         };
         self.len = self.len.saturating_sub(1);
-        if place == self.len {
-            return;
+        if place != self.len {
+            if let Some(last) = self.heap.get(self.len).copied() {
+                self.write(owner, place, last);
+                self.settle(owner, place);
+            }
         }
-        if let Some(last) = self.heap.get(self.len).copied() {
-            self.write(owner, place, last);
-            self.settle(owner, place);
+        // One page that is empty is kept, so that coming and going costs no memory.
+        if Paged::<Entry, H>::begins_page(self.len) {
+            self.heap.release(self.len.saturating_add(PAGE));
         }
     }
 
@@ -124,7 +137,7 @@ impl<H: Heap> Deadlines<H> {
             *slot = entry;
         }
         if let Some(position) = owner.position(entry.key) {
-            position.0 = Some(place);
+            *position = Position::at(place);
         }
     }
 

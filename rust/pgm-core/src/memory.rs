@@ -33,3 +33,61 @@ impl Heap for StdHeap {
         Some(array)
     }
 }
+
+/// The standard allocator, which knows how much this thread holds of it.
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+pub(crate) mod counted {
+    use super::Heap;
+    use core::cell::Cell;
+    use core::ops::{Deref, DerefMut};
+
+    std::thread_local! {
+        static HELD: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Bytes that this thread holds.
+    pub(crate) fn held() -> usize {
+        HELD.get()
+    }
+
+    pub(crate) struct Counted;
+
+    pub(crate) struct Array<T>(std::vec::Vec<T>);
+
+    impl<T> Array<T> {
+        fn bytes(&self) -> usize {
+            core::mem::size_of_val(self.0.as_slice())
+        }
+    }
+
+    impl<T> Drop for Array<T> {
+        fn drop(&mut self) {
+            HELD.set(HELD.get() - self.bytes());
+        }
+    }
+
+    impl<T> Deref for Array<T> {
+        type Target = [T];
+
+        fn deref(&self) -> &[T] {
+            &self.0
+        }
+    }
+
+    impl<T> DerefMut for Array<T> {
+        fn deref_mut(&mut self) -> &mut [T] {
+            &mut self.0
+        }
+    }
+
+    impl Heap for Counted {
+        type Array<T> = Array<T>;
+
+        fn array<T: Default>(len: usize) -> Option<Array<T>> {
+            let array = Array(core::iter::repeat_with(T::default).take(len).collect());
+            HELD.set(HELD.get() + array.bytes());
+            Some(array)
+        }
+    }
+}

@@ -88,7 +88,7 @@ impl<T, H: Heap> Ring<T, H> {
             if self.get(sqn).is_some() {
                 return;
             }
-            if self.index(sqn) & 63 == 0 {
+            if Paged::<Option<T>, H>::begins_page(self.index(sqn)) {
                 break;
             }
             sqn = sqn.prev();

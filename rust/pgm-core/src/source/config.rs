@@ -12,11 +12,14 @@ use crate::time::{Duration, Instant};
 const INTERVALS: usize = 32;
 /// No SPM timer runs faster than this, whatever the settings say.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// Nor slower.
+const LONGEST: Duration = Duration::from_micros(u32::MAX);
 
 /// The intervals between heartbeat SPMs: IHB_MIN first, IHB_MAX last (RFC 3208 §5.1.5).
 #[derive(Clone, Copy)]
 pub struct Heartbeat {
-    intervals: [Duration; INTERVALS],
+    /// In microseconds.
+    intervals: [u32; INTERVALS],
     last: usize,
 }
 
@@ -25,13 +28,13 @@ impl Heartbeat {
     /// (IHB_MAX).
     pub fn doubling(min: Duration, max: Duration) -> Self {
         let mut next = min.max(SHORTEST);
-        let max = max.max(next);
+        let max = max.max(next).min(LONGEST);
         let mut heartbeat = Self {
-            intervals: [max; INTERVALS],
+            intervals: [max.micros(); INTERVALS],
             last: 0,
         };
         for (place, interval) in heartbeat.intervals.iter_mut().enumerate() {
-            *interval = next;
+            *interval = next.micros();
             heartbeat.last = place;
             if next == max {
                 break;
@@ -47,9 +50,9 @@ impl Heartbeat {
         if last >= INTERVALS || micros.contains(&0) {
             return None;
         }
-        let mut intervals = [Duration::ZERO; INTERVALS];
+        let mut intervals = [0; INTERVALS];
         for (interval, us) in intervals.iter_mut().zip(micros) {
-            *interval = Duration::from_micros(*us).max(SHORTEST);
+            *interval = (*us).max(SHORTEST.micros());
         }
         Some(Self { intervals, last })
     }
@@ -57,7 +60,8 @@ impl Heartbeat {
     /// The interval that follows `beats` heartbeats in a row; the last one repeats.
     pub fn interval(&self, beats: u32) -> Duration {
         let place = usize::try_from(beats).unwrap_or(usize::MAX).min(self.last);
-        self.intervals.get(place).copied().unwrap_or(SHORTEST)
+        let micros = self.intervals.get(place).copied();
+        micros.map_or(SHORTEST, Duration::from_micros)
     }
 
     /// IHB_MIN, which also spaces the answers to SPMRs (RFC 3208 §13.4).

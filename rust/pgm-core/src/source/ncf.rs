@@ -6,7 +6,7 @@ use pgm_wire::{NakList, Sqn};
 
 use crate::discard::Discard;
 use crate::memory::Heap;
-use crate::paged::Paged;
+use crate::paged::{Paged, PAGE};
 
 /// NCFs that may wait.
 const NCFS_MAX: u32 = 64;
@@ -77,8 +77,14 @@ impl<H: Heap> NcfQueue<H> {
         if self.head == self.tail {
             return None;
         }
-        let entry = self.entries.get(place(self.head)).copied();
+        let at = place(self.head);
+        let entry = self.entries.get(at).copied();
         self.head = self.head.wrapping_add(1);
+        // Unless the tail already stands in the same page again.
+        let rest = self.tail.wrapping_sub(self.head);
+        if Paged::<Entry, H>::ends_page(at) && rest <= SQNS_MAX.wrapping_sub(PAGE) {
+            self.entries.release(at);
+        }
         entry
     }
 

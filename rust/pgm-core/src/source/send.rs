@@ -151,7 +151,7 @@ impl<P, H: Heap> Source<P, H> {
             trail: self.window.trail(),
         };
         let options = DataOptions {
-            fragment: slot.fragment,
+            fragment: slot.fragment(),
             // RFC 3208 §9.6.2, §9.7.2: the first and the last data packet, and their repairs.
             syn: slot.syn,
             fin: self.closing.is_fin() && self.window.is_last(sqn),

@@ -9,6 +9,8 @@
 //!                  [unsent .. next) numbered and queued
 //! ```
 
+use core::num::NonZeroU32;
+
 use pgm_wire::checksum::Sum;
 use pgm_wire::{Fragment, Sqn};
 
@@ -21,12 +23,20 @@ use crate::time::{Duration, Instant};
 /// How many packets one call may free.
 const BATCH: u32 = 256;
 
+/// OPT_FRAGMENT, in the least space.
+#[derive(Clone, Copy)]
+struct Part {
+    first: Sqn,
+    offset: u32,
+    apdu_len: NonZeroU32,
+}
+
 /// One packet of the window.
 pub(super) struct Slot<P> {
     pub(super) payload: P,
     pub(super) len: u16,
     pub(super) sum: Sum,
-    pub(super) fragment: Option<Fragment>,
+    part: Option<Part>,
     /// Whether it is the first of the session.
     pub(super) syn: bool,
     sent_at: Instant,
@@ -35,6 +45,17 @@ pub(super) struct Slot<P> {
     /// Until then an RDATA of it was just multicast.
     repaired_until: Instant,
     repair: Position,
+}
+
+impl<P> Slot<P> {
+    /// Its OPT_FRAGMENT.
+    pub(super) fn fragment(&self) -> Option<Fragment> {
+        self.part.map(|part| Fragment {
+            first: part.first,
+            offset: part.offset,
+            apdu_len: part.apdu_len.get(),
+        })
+    }
 }
 
 struct Slots<P, H: Heap>(Ring<Slot<P>, H>);
@@ -156,10 +177,12 @@ impl<P, H: Heap> Window<P, H> {
             payload,
             len,
             sum,
-            fragment: fragment.map(|(offset, apdu_len)| Fragment {
-                first,
-                offset,
-                apdu_len,
+            part: fragment.and_then(|(offset, apdu_len)| {
+                Some(Part {
+                    first,
+                    offset,
+                    apdu_len: NonZeroU32::new(apdu_len)?,
+                })
             }),
             syn: !self.begun,
             sent_at: Instant::ZERO,

@@ -123,7 +123,7 @@ fn an_apdu_of_the_most_fragments_costs_two_looks_at_each() {
 
 #[test]
 fn a_missing_number_costs_little_memory() {
-    // A page of 64 slots of pointers must fit into one of the kernel's.
+    // A page of 32 slots of pointers must fit into two kilobytes.
     assert!(
         size_of::<rxw::Slot<usize>>() <= 64,
         "{}",

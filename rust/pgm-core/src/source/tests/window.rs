@@ -12,6 +12,15 @@ use crate::source::{Source, SourceConfig};
 use crate::time::{Duration, Instant};
 use crate::{StdHeap, RING_MAX};
 
+#[test]
+fn an_idle_source_costs_little_memory() {
+    // 32 of them, with a pointer and its owner each, fill two kilobytes.
+    let slot = size_of::<Option<super::super::txw::Slot<[core::ptr::NonNull<u8>; 2]>>>();
+    assert!(slot <= 64, "{slot}");
+    let source = size_of::<Source<[usize; 2], StdHeap>>();
+    assert!(source <= 1024, "{source}");
+}
+
 // req: SRC-01 SRC-02 SRC-22
 #[test]
 fn odata_is_numbered_and_sent_in_the_order_of_submission() {
