@@ -54,6 +54,9 @@ bench: lab-modules tool ## measure, in the guest
 check: ## format, lints, tests on the host and in the guest
 	@tools/check/run $(STEPS)
 
+conformance: ## write Documentation/conformance.rst
+	@tools/conformance
+
 rust-metadata: ## rebuild the Rust metadata that KDIR lacks (as root)
 	tools/lab/rust-metadata $(KDIR)
 
@@ -80,4 +83,4 @@ help: ## this list
 	@echo "Variables: KDIR, LOSS (demo), STEPS (check: some of its steps), DESTDIR and PREFIX (install),"
 	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
 
-.PHONY: modules lab-modules tool demo bench check rust-metadata install clean help
+.PHONY: modules lab-modules tool demo bench check conformance rust-metadata install clean help

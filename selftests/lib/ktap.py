@@ -4,6 +4,7 @@
 import argparse
 import contextlib
 import faulthandler
+import functools
 import os
 import re
 import sys
@@ -68,10 +69,17 @@ def each(cases, *, timeout=TIMEOUT):
 
     def mark(inner):
         for name, case in cases.items():
-            test(lambda case=case: inner(case), timeout=timeout, name=name)
+            test(functools.partial(inner, case), timeout=timeout, name=name)
         return inner
 
     return mark
+
+
+def take_cases():
+    """(case, name of its function) of all that was marked, which is then forgotten."""
+    cases = [(name, getattr(inner, "func", inner).__name__) for name, inner, _ in _tests]
+    _tests.clear()
+    return cases
 
 
 def before_each(function):

@@ -8,7 +8,7 @@ use pgm_wire::{extent, Error, Extent, Header, Packet, PacketType, Repr, Tsi};
 use represent::{examine, ports, represent};
 use vectors::{fix_checksum, named};
 
-// req: WIRE-02 WIRE-06 WIRE-19 WIRE-21 WIRE-22 WIRE-23 OPT-01 OPT-22 DLR-27 POLL-14 OPT-61 AMB-01 AMB-02 AMB-03 AMB-24
+// req: WIRE-02 WIRE-06 WIRE-19 WIRE-21 WIRE-22 WIRE-23 OPT-01 OPT-22 DLR-27 POLL-14 OPT-61
 #[test]
 fn received() {
     for vector in vectors::all() {
@@ -27,7 +27,7 @@ fn received() {
     }
 }
 
-// req: WIRE-02 WIRE-03 WIRE-13 WIRE-24 OPT-01 OPT-02 OPT-03 OPT-04 OPT-05 OPT-06 OPT-07 AMB-16
+// req: WIRE-02 WIRE-03 WIRE-13 WIRE-24 OPT-01 OPT-02 OPT-03 OPT-04 OPT-05 OPT-06 OPT-07
 #[test]
 fn sent() {
     for vector in vectors::all() {

@@ -144,7 +144,7 @@ fn only_the_flag_makes_options() {
     assert_eq!(packet.header_len(), 36);
 }
 
-// req: OPT-08 AMB-20
+// req: OPT-08
 #[test]
 fn at_most_sixteen_options() {
     let list = |count: usize| {
@@ -161,7 +161,7 @@ fn at_most_sixteen_options() {
     }
 }
 
-// req: OPT-13 OPT-11 AMB-02
+// req: OPT-13 OPT-11
 #[test]
 fn every_length_of_every_option() {
     let fixed: &[(u8, &[usize])] = &[
@@ -313,7 +313,7 @@ const PLACES: [(&str, &[&str]); 18] = [
     ("93100000 00000001 0001 0001 0a000001", &["NAK"]),
 ];
 
-// req: OPT-14 OPT-20 OPT-50 OPT-59 FEC-04 FEC-09 AMB-11
+// req: OPT-14 OPT-20 OPT-50 OPT-59 FEC-04 FEC-09
 #[test]
 fn options_are_seen_only_where_they_belong() {
     for name in ["SPM", "POLL", "POLR", "ODATA", "NAK", "NCF", "SPMR"] {
@@ -357,7 +357,7 @@ fn options_are_seen_only_where_they_belong() {
     }
 }
 
-// req: OPT-13 DLR-27 AMB-03
+// req: OPT-13 DLR-27
 #[test]
 fn families_of_addresses_in_options() {
     let v4 = "0a000001";

@@ -296,7 +296,7 @@ proptest! {
         prop_assert!(repr.header_len() <= HEADER_MAX);
     }
 
-    // req: OPT-01 OPT-02 OPT-03 OPT-04 OPT-05 OPT-07 OPT-08 AMB-01 AMB-16 AMB-20
+    // req: OPT-01 OPT-02 OPT-03 OPT-04 OPT-05 OPT-07 OPT-08
     #[test]
     fn options_as_sent(repr in repr(), ports in ports()) {
         let bytes = vectors::emit(&repr, ports, b"");

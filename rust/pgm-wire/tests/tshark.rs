@@ -302,7 +302,7 @@ fn compare(vector: &Vector, bytes: &[u8], decoded: &Decoded) {
     assert_eq!(decoded.complaints, Vec::<String>::new(), "{name}");
 }
 
-// req: WIRE-02 WIRE-06 WIRE-13 WIRE-21 WIRE-22 WIRE-23 OPT-01 OPT-04 OPT-22 OPT-30 DLR-27 AMB-01 AMB-02
+// req: WIRE-02 WIRE-06 WIRE-13 WIRE-21 WIRE-22 WIRE-23 OPT-01 OPT-04 OPT-22 OPT-30 DLR-27
 #[test]
 fn tshark_agrees() {
     let Some(decoder) = Decoder::find() else {

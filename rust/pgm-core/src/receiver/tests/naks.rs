@@ -155,7 +155,7 @@ fn back_off_is_spread_over_the_interval() {
     }
 }
 
-// req: NAK-04 NAK-16 AMB-04
+// req: NAK-04 NAK-16
 #[test]
 fn the_nak_of_another_receiver_suppresses_ours() {
     for in_back_off in [true, false] {
@@ -173,7 +173,7 @@ fn the_nak_of_another_receiver_suppresses_ours() {
     }
 }
 
-// req: NAK-05 NAK-19 AMB-05
+// req: NAK-05 NAK-19
 #[test]
 fn unconfirmed_naks_are_repeated_after_a_new_back_off() {
     let mut rig = waiting_for_ncf(config(), 1);
@@ -554,7 +554,7 @@ fn congestion_counts_no_retry_however_often_it_comes() {
     assert!(rig.take_out().is_empty());
 }
 
-// req: NAK-04 NAK-06 AMB-04
+// req: NAK-04 NAK-06
 #[test]
 fn a_second_nak_heard_does_not_shorten_the_wait() {
     let mut rig = missing_2(config(), 1);

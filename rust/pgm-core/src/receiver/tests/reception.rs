@@ -96,7 +96,7 @@ fn delivery_is_contiguous_and_in_order() {
     assert_eq!(rig.take_out(), singles(2..=4));
 }
 
-// req: RCV-18 NAK-13 RCV-21 AMB-28
+// req: RCV-18 NAK-13 RCV-21
 #[test]
 fn the_trailing_edge_of_every_packet_kind_is_obeyed_at_once() {
     let mut rig = Rig::new();
