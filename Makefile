@@ -65,7 +65,7 @@ install: modules tool ## module, header, tool and manual pages; DESTDIR, PREFIX
 	$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host \
 		INSTALL_MOD_PATH=$(DESTDIR) CONFIG_MODULE_SIG_ALL= DEPMOD=true modules_install
 	$(if $(DESTDIR),,depmod $$(cat $(KDIR)/include/config/kernel.release))
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/pgm.h
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/*.h
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin build/pgm
 	for page in Documentation/man/man*/*; do \
 		install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/$$(basename $$(dirname $$page)) $$page; \

@@ -182,7 +182,7 @@ def test_counters():
                     session.recv(200)
                 sent, got = pgm.stats(source), pgm.stats(session)
                 ktap.equal((sent["odata"], sent["odata_bytes"]), (10, 1000))
-                ktap.equal((got["data"], got["data_bytes"], got["apdus"]), (10, 1000, 10))
+                ktap.equal((got["odata"], got["data_bytes"], got["apdus"]), (10, 1000, 10))
                 assert sent["spm"] >= got["spms"]
 
 

@@ -671,6 +671,11 @@ int pgm_join(struct sock *sk, __be32 group, int ifindex)
 			     KERNEL_SOCKPTR(&mreq), sizeof(mreq));
 }
 
+int pgm_ip_setsockopt(struct sock *sk, int name, void *value, unsigned int len)
+{
+	return ip_setsockopt(sk, SOL_IP, name, KERNEL_SOCKPTR(value), len);
+}
+
 int pgm_from_sockptr(void *dst, sockptr_t src, size_t len)
 {
 	return copy_from_sockptr(dst, src, len) ? -EFAULT : 0;

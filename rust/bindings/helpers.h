@@ -32,6 +32,7 @@
 #include <net/xfrm.h>
 
 #include "../../include/uapi/linux/pgm.h"
+#include "../../include/uapi/linux/wsrm.h"
 
 #ifdef __BINDGEN__
 /* Macros with casts are no constants for bindgen. */
@@ -177,6 +178,8 @@ void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk);
 void pgm_clear_ipcb(struct sk_buff *skb);
 __u8 pgm_dont_fragment(const struct sock *sk, const struct rtable *rt);
 u8 pgm_unicast_ttl(const struct sock *sk, const struct rtable *rt);
+int pgm_ip_setsockopt(struct sock *sk, int name, void *value,
+		      unsigned int len);
 int pgm_join(struct sock *sk, __be32 group, int ifindex);
 
 /* user memory */

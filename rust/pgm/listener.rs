@@ -98,7 +98,8 @@ fn check(sk: &mut Locked<'_>) -> Result {
     }
 }
 
-/// Joins the group on the interface that the socket chose, or that the route names.
+/// Joins the group on the interface that the socket chose, or that the route names, unless the
+/// application joined before it listens: on other interfaces, or for some sources only.
 ///
 /// # Safety
 ///
@@ -106,15 +107,13 @@ fn check(sk: &mut Locked<'_>) -> Result {
 unsafe fn join(sk: *mut b::sock, group: Addr) -> Result {
     let inet: *mut b::inet_sock = sk.cast();
     // SAFETY: By the caller.
-    let joined = unsafe {
+    unsafe {
+        if membership::is_member(&ReadGuard::new(), sk, group) {
+            return Ok(());
+        }
         let bound = b::pgm_sk_bound_dev(sk);
         let oif = if bound != 0 { bound } else { (*inet).mc_index };
         membership::join(sk, group, oif)
-    };
-    match joined {
-        // The application joined before it listens.
-        Err(error) if error == EADDRINUSE => Ok(()),
-        result => result,
     }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * <linux/pgm.h> needs nothing else, and its structures are the ABI that they
- * were: the same on every architecture, without padding.
+ * <linux/pgm.h> and <linux/wsrm.h> need nothing else, and their structures are
+ * the ABI that they were: the same on every architecture, without padding.
  */
 #include <linux/pgm.h>
+#include <linux/wsrm.h>
 #include <stddef.h>
 
 #define SIZE(type, size) \
@@ -26,17 +27,37 @@ SIZE(pgm_tsi, 8);
 SIZE(pgm_loss, 16);
 SIZE(pgm_rcvinfo, 16);
 /* These two may grow at the end. */
-_Static_assert(sizeof(struct pgm_sender_stats) >= 80, "pgm_sender_stats");
-_Static_assert(sizeof(struct pgm_receiver_stats) >= 112, "pgm_receiver_stats");
+_Static_assert(sizeof(struct pgm_sender_stats) >= 152, "pgm_sender_stats");
+_Static_assert(sizeof(struct pgm_receiver_stats) >= 224, "pgm_receiver_stats");
 AT(pgm_tsi, sport, 6);
 AT(pgm_loss, first, 8);
 AT(pgm_loss, count, 12);
 AT(pgm_rcvinfo, sqn, 8);
 AT(pgm_rcvinfo, flags, 12);
-AT(pgm_sender_stats, rdata, 16);
-AT(pgm_sender_stats, nnaks, 72);
-AT(pgm_receiver_stats, lost, 40);
-AT(pgm_receiver_stats, recovery_max_ns, 104);
+AT(pgm_sender_stats, rdata, 48);
+AT(pgm_sender_stats, odata, 96);
+AT(pgm_sender_stats, nnaks, 144);
+AT(pgm_receiver_stats, naks, 128);
+AT(pgm_receiver_stats, lost, 160);
+AT(pgm_receiver_stats, recovery_max_ns, 216);
+
+/* As Windows has them. */
+_Static_assert(RM_RATE_WINDOW_SIZE == 1001 && RM_SET_MESSAGE_BOUNDARY == 1002 &&
+	       RM_FLUSHCACHE == 1003 &&
+	       RM_SENDER_WINDOW_ADVANCE_METHOD == 1004 &&
+	       RM_SENDER_STATISTICS == 1005 && RM_LATEJOIN == 1006 &&
+	       RM_SET_SEND_IF == 1007 && RM_ADD_RECEIVE_IF == 1008 &&
+	       RM_DEL_RECEIVE_IF == 1009 && RM_SEND_WINDOW_ADV_RATE == 1010 &&
+	       RM_USE_FEC == 1011 && RM_SET_MCAST_TTL == 1012 &&
+	       RM_RECEIVER_STATISTICS == 1013 &&
+	       RM_HIGH_SPEED_INTRANET_OPT == 1014, "numbers of wsrm.h");
+SIZE(_RM_SEND_WINDOW, 12);
+SIZE(_RM_SENDER_STATS, 13 * 8);
+SIZE(_RM_RECEIVER_STATS, 18 * 8);
+SIZE(_RM_FEC_INFO, 6);
+AT(_RM_SENDER_STATS, RepairPacketsSent, 6 * 8);
+AT(_RM_RECEIVER_STATS, NumDataPacketsBuffered, 15 * 8);
+AT(_RM_FEC_INFO, FECGroupSize, 4);
 
 int main(void)
 {

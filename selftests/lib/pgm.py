@@ -34,6 +34,16 @@ PGM_RCVINFO = 30
 PGM_RECVRCVINFO = 30
 PGM_RCV_SYN = 0x1
 
+# <linux/wsrm.h>
+RM_RATE_WINDOW_SIZE = 1001
+RM_SENDER_STATISTICS = 1005
+RM_SET_SEND_IF = 1007
+RM_ADD_RECEIVE_IF = 1008
+RM_DEL_RECEIVE_IF = 1009
+RM_SET_MCAST_TTL = 1012
+RM_RECEIVER_STATISTICS = 1013
+RM_HIGH_SPEED_INTRANET_OPT = 1014
+
 IP_RECVTTL = 12
 IP_MULTICAST_ALL = 49
 MSG_EOR = socket.MSG_EOR
@@ -44,9 +54,16 @@ PORT = 7500  # another one for each test: sources outlive their close() for a wh
 # Repair quickly: the network of a test is microseconds long.
 QUICK = {PGM_NAK_BO_IVL: 5_000, PGM_NAK_RPT_IVL: 60_000, PGM_NAK_RDATA_IVL: 120_000}
 
-SENDER_FIELDS = "odata odata_bytes rdata rdata_bytes ncf spm naks nak_sqns spmrs nnaks".split()
+# The first 13 and 18 are those of <linux/wsrm.h>.
+SENDER_FIELDS = (
+    "odata_bytes bytes naks naks_outside repairs_pending naks_repeated rdata "
+    "window_bytes_free trail lead rate_kbit rate_recent_kbit odata rdata_bytes ncf spm "
+    "nak_sqns spmrs nnaks"
+).split()
 RECEIVER_FIELDS = (
-    "data data_bytes duplicates missing repaired lost naks nak_sqns ncfs spms spmrs apdus "
+    "odata rdata duplicates data_bytes bytes rate_kbit rate_recent_kbit trail lead "
+    "window_sqns_avg window_sqns_min window_sqns_max nak_first missing_now outstanding "
+    "buffered naks parity_naks missing repaired lost nak_sqns ncfs spms spmrs apdus "
     "recovery_ns recovery_max_ns"
 ).split()
 

@@ -87,25 +87,45 @@ struct pgm_rcvinfo {
 
 /**
  * struct pgm_sender_stats - counters of a source
- * @odata: ODATA packets sent
- * @odata_bytes: their TSDU bytes
+ * @odata_bytes: TSDU bytes in ODATA packets sent
+ * @bytes: all bytes sent, IP headers included
+ * @naks: NAK packets received
+ * @naks_outside: of these, those that asked for nothing the window holds
+ * @repairs_pending: repairs that wait to be sent
+ * @naks_repeated: NAK packets that were just confirmed to another receiver
  * @rdata: repairs sent
- * @rdata_bytes: their TSDU bytes
+ * @window_bytes_free: bytes of messages the transmit window has room for
+ * @trail: TXW_TRAIL, the oldest sequence number that can be repaired
+ * @lead: TXW_LEAD, the newest sequence number sent
+ * @rate_kbit: kbit/s since the session began
+ * @rate_recent_kbit: kbit/s in the last whole second or more
+ * @odata: ODATA packets sent
+ * @rdata_bytes: TSDU bytes in repairs sent
  * @ncf: NCFs sent
  * @spm: SPMs sent
- * @naks: NAK packets received
- * @nak_sqns: sequence numbers they asked for
+ * @nak_sqns: sequence numbers asked for by @naks
  * @spmrs: SPM requests received
  * @nnaks: NULL NAKs received
+ *
+ * The first 13 are RM_SENDER_STATS of <linux/wsrm.h>. More may be appended.
  */
 struct pgm_sender_stats {
-	__u64	odata;
 	__u64	odata_bytes;
+	__u64	bytes;
+	__u64	naks;
+	__u64	naks_outside;
+	__u64	repairs_pending;
+	__u64	naks_repeated;
 	__u64	rdata;
+	__u64	window_bytes_free;
+	__u64	trail;
+	__u64	lead;
+	__u64	rate_kbit;
+	__u64	rate_recent_kbit;
+	__u64	odata;
 	__u64	rdata_bytes;
 	__u64	ncf;
 	__u64	spm;
-	__u64	naks;
 	__u64	nak_sqns;
 	__u64	spmrs;
 	__u64	nnaks;
@@ -114,29 +134,59 @@ struct pgm_sender_stats {
 /**
  * struct pgm_receiver_stats - counters of a session, or of all sessions of a
  * datagram socket
- * @data: data packets accepted
- * @data_bytes: their TSDU bytes
+ * @odata: ODATA packets accepted
+ * @rdata: RDATA packets accepted
  * @duplicates: data packets received again
+ * @data_bytes: TSDU bytes of @odata and @rdata
+ * @bytes: all bytes received from the sources, without IP headers
+ * @rate_kbit: kbit/s since the session began
+ * @rate_recent_kbit: kbit/s in the last whole second or more
+ * @trail: RXW_TRAIL, the oldest sequence number that can still be had; session only
+ * @lead: the newest sequence number known to exist; session only
+ * @window_sqns_avg: sequence numbers in the window when a data packet came, on average
+ * @window_sqns_min: the fewest
+ * @window_sqns_max: the most
+ * @nak_first: the oldest sequence number asked for that did not come, or 0; session only
+ * @missing_now: missing sequence numbers that were not asked for yet
+ * @outstanding: sequence numbers asked for that did not come yet
+ * @buffered: data packets in the window, not ready to be read
+ * @naks: NAK packets sent
+ * @parity_naks: of these, for parity packets: 0
  * @missing: sequence numbers found missing
  * @repaired: of these, filled later
  * @lost: of these, given up and reported
- * @naks: NAK packets sent
- * @nak_sqns: sequence numbers they asked for
+ * @nak_sqns: sequence numbers asked for by @naks
  * @ncfs: NCFs received
  * @spms: SPMs accepted
  * @spmrs: SPM requests sent
  * @apdus: messages handed to the socket
  * @recovery_ns: time from detection to repair, summed over @repaired
  * @recovery_max_ns: the longest of these
+ *
+ * The first 18 are RM_RECEIVER_STATS of <linux/wsrm.h>. More may be appended.
  */
 struct pgm_receiver_stats {
-	__u64	data;
-	__u64	data_bytes;
+	__u64	odata;
+	__u64	rdata;
 	__u64	duplicates;
+	__u64	data_bytes;
+	__u64	bytes;
+	__u64	rate_kbit;
+	__u64	rate_recent_kbit;
+	__u64	trail;
+	__u64	lead;
+	__u64	window_sqns_avg;
+	__u64	window_sqns_min;
+	__u64	window_sqns_max;
+	__u64	nak_first;
+	__u64	missing_now;
+	__u64	outstanding;
+	__u64	buffered;
+	__u64	naks;
+	__u64	parity_naks;
 	__u64	missing;
 	__u64	repaired;
 	__u64	lost;
-	__u64	naks;
 	__u64	nak_sqns;
 	__u64	ncfs;
 	__u64	spms;

@@ -16,6 +16,7 @@
 mod deadlines;
 mod discard;
 mod memory;
+mod meter;
 mod paged;
 mod ring;
 mod rng;
@@ -33,6 +34,7 @@ pub use discard::Discard;
 #[cfg(any(test, feature = "std"))]
 pub use memory::StdHeap;
 pub use memory::{Heap, NoMemory};
+pub use meter::Rates;
 pub use ring::{Ring, RING_MAX};
 pub use rng::Rng;
 pub use settings::{Setting, SETTINGS};

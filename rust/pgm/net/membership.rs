@@ -34,6 +34,28 @@ pub(crate) struct Arrival {
     pub(crate) sdif: i32,
 }
 
+/// Whether the socket joined the group, on whichever interface.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn is_member(_guard: &ReadGuard, sk: *const b::sock, group: Addr) -> bool {
+    let Ok(group) = address::be32(group) else {
+        return false;
+    };
+    // SAFETY: The list is freed by RCU; the guard keeps it.
+    unsafe {
+        let mut pmc = b::pgm_mc_first_rcu(sk);
+        while !pmc.is_null() {
+            if (*pmc).multi.imr_multiaddr.s_addr == group {
+                return true;
+            }
+            pmc = b::pgm_mc_next_rcu(pmc);
+        }
+    }
+    false
+}
+
 /// Membership is per socket here: another socket's join never opens this one, so IP_MULTICAST_ALL
 /// does not count.
 ///
@@ -41,10 +63,8 @@ pub(crate) struct Arrival {
 ///
 /// `sk` is a socket found inside the read section.
 pub(crate) unsafe fn joined(_guard: &ReadGuard, sk: *const b::sock, arrival: Arrival) -> bool {
-    let (Ok(group), Ok(source)) = (
-        address::be32(arrival.group),
-        address::be32(arrival.source),
-    ) else {
+    let (Ok(group), Ok(source)) = (address::be32(arrival.group), address::be32(arrival.source))
+    else {
         return false;
     };
     // SAFETY: The list and its filters are freed by RCU; the guard keeps them.

@@ -8,6 +8,7 @@ mod numbers;
 mod receiver;
 mod source;
 mod stats;
+mod windows;
 
 use kernel::ffi::{c_char, c_int, c_uint};
 use kernel::prelude::*;
@@ -102,13 +103,15 @@ pub(crate) unsafe extern "C" fn set(
         if level != b::IPPROTO_PGM as c_int {
             return ENOPROTOOPT.to_errno();
         }
-        let Some(mut sk) = UserLock::new(sk) else {
-            return EINVAL.to_errno();
+        let (name, input) = (name as c_uint, Input::new(value, len));
+        let result = match windows::set(sk, name, &input) {
+            Some(result) => result,
+            None => match UserLock::new(sk) {
+                Some(mut sk) => set_locked(&mut sk, windows::our_name(name), &input),
+                None => Err(EINVAL),
+            },
         };
-        match set_locked(&mut sk, name as c_uint, &Input::new(value, len)) {
-            Ok(()) => 0,
-            Err(error) => error.to_errno(),
-        }
+        result.map_or_else(|error| error.to_errno(), |()| 0)
     }
 }
 
@@ -155,7 +158,8 @@ pub(crate) unsafe extern "C" fn get(
         let Some(mut sk) = UserLock::new(sk) else {
             return EINVAL.to_errno();
         };
-        match get_locked(&mut sk, name as c_uint, &Output::new(value, len)) {
+        let name = windows::our_name(name as c_uint);
+        match get_locked(&mut sk, name, &Output::new(value, len)) {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
         }

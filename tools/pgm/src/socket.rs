@@ -70,15 +70,19 @@ macro_rules! counters {
 counters! {
     /// struct pgm_sender_stats
     SenderStats {
-        odata, odata_bytes, rdata, rdata_bytes, ncf, spm, naks, nak_sqns, spmrs, nnaks,
+        odata_bytes, bytes, naks, naks_outside, repairs_pending, naks_repeated, rdata,
+        window_bytes_free, trail, lead, rate_kbit, rate_recent_kbit, odata, rdata_bytes, ncf, spm,
+        nak_sqns, spmrs, nnaks,
     }
 }
 
 counters! {
     /// struct pgm_receiver_stats
     ReceiverStats {
-        data, data_bytes, duplicates, missing, repaired, lost, naks, nak_sqns, ncfs, spms, spmrs,
-        apdus, recovery_ns, recovery_max_ns,
+        odata, rdata, duplicates, data_bytes, bytes, rate_kbit, rate_recent_kbit, trail, lead,
+        window_sqns_avg, window_sqns_min, window_sqns_max, nak_first, missing_now, outstanding,
+        buffered, naks, parity_naks, missing, repaired, lost, nak_sqns, ncfs, spms, spmrs, apdus,
+        recovery_ns, recovery_max_ns,
     }
 }
 
@@ -402,7 +406,7 @@ mod tests {
             .flat_map(u64::to_ne_bytes)
             .collect();
         let stats = SenderStats::from_bytes(&bytes);
-        assert_eq!((stats.odata, stats.rdata, stats.ncf), (1, 3, 0));
+        assert_eq!((stats.odata_bytes, stats.naks, stats.odata), (1, 3, 0));
     }
 
     #[test]

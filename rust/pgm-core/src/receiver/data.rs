@@ -109,6 +109,7 @@ impl<P, H: Heap> Receiver<P, H> {
         }
         count(&mut self.stats.data_packets);
         add(&mut self.stats.data_bytes, u64::from(len));
+        self.stats.sample_window(self.window.known());
         if repair {
             count(&mut self.stats.rdata_packets);
         }

@@ -33,6 +33,7 @@ pub use stats::ReceiverStats;
 
 use crate::discard::Discard;
 use crate::memory::Heap;
+use crate::meter::{Meter, Rates};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::transmit::{Destination, Transmit};
@@ -54,6 +55,7 @@ pub struct Receiver<P, H: Heap> {
     source: Addr,
     rng: Rng,
     stats: ReceiverStats,
+    meter: Meter,
     window: Window<P, H>,
     repair: Repair<H>,
     cursor: Cursor,
@@ -81,6 +83,13 @@ pub struct Receiver<P, H: Heap> {
     patience: Option<Instant>,
 }
 
+/// Bytes of a packet, without its IP header.
+fn size(packet: &Packet<'_>) -> u64 {
+    u64::try_from(packet.header_len())
+        .unwrap_or(u64::MAX)
+        .saturating_add(u64::from(packet.header.tsdu_len))
+}
+
 impl<P, H: Heap> Receiver<P, H> {
     /// The receiver of session `tsi`, whose first packet had the IP source address `source`. Takes
     /// no memory until data comes.
@@ -93,6 +102,7 @@ impl<P, H: Heap> Receiver<P, H> {
             source,
             rng: Rng::new(seed),
             stats: ReceiverStats::default(),
+            meter: Meter::new(now),
             window,
             repair: Repair::new(capacity),
             cursor: Cursor::new(),
@@ -151,8 +161,12 @@ impl<P, H: Heap> Receiver<P, H> {
             result,
             Err(Discard::OutsideWindow | Discard::SpmOutOfSequence | Discard::SpmWindow)
         );
-        if packet.header.kind.is_downstream() && !foreign {
-            self.heard = now;
+        if packet.header.kind.is_downstream() {
+            self.meter.tick(now, self.stats.bytes);
+            add(&mut self.stats.bytes, size(packet));
+            if !foreign {
+                self.heard = now;
+            }
         }
         self.maintain(now);
         result
@@ -392,6 +406,16 @@ impl<P, H: Heap> Receiver<P, H> {
     /// The highest number known to exist.
     pub const fn lead(&self) -> Sqn {
         self.window.end.prev()
+    }
+
+    /// The lowest number that was asked for and did not come, and how many such numbers there are.
+    pub fn outstanding(&self) -> Option<(Sqn, u32)> {
+        self.window.outstanding()
+    }
+
+    /// How fast its packets come, without IP headers.
+    pub fn rates(&self, now: Instant) -> Rates {
+        self.meter.rates(now, self.stats.bytes)
     }
 
     /// How many numbers are known to exist, neither received nor given up.

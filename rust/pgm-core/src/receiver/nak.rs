@@ -70,6 +70,13 @@ impl Missing {
     }
 }
 
+impl Missing {
+    /// Whether its NAK was sent, by us or by somebody else.
+    pub(super) fn is_outstanding(&self) -> bool {
+        matches!(self.phase, Phase::WaitNcf | Phase::WaitData)
+    }
+}
+
 /// What was heard about a missing number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {

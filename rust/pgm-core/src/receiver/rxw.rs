@@ -163,10 +163,16 @@ impl<P, H: Heap> Window<P, H> {
         self.open = true;
     }
 
+    /// Numbers known to exist, from the next one to leave on.
+    pub(super) fn known(&self) -> u32 {
+        self.end.since(self.commit)
+    }
+
     /// Numbers known to exist of which neither data is here nor loss is certain.
     pub(super) fn missing(&self) -> u32 {
-        let known = self.end.since(self.commit);
-        known.saturating_sub(self.held).saturating_sub(self.lost)
+        self.known()
+            .saturating_sub(self.held)
+            .saturating_sub(self.lost)
     }
 
     /// Numbers given up that are still in the window.
@@ -268,6 +274,25 @@ impl<P, H: Heap> Window<P, H> {
     pub(super) fn state(&self, sqn: Sqn) -> Option<&State<P>> {
         self.touch();
         self.ring.get(sqn).map(|slot| &slot.state)
+    }
+
+    /// The lowest number that was asked for and did not come, and how many such numbers there are.
+    /// Walks the slots.
+    pub(super) fn outstanding(&self) -> Option<(Sqn, u32)> {
+        let mut found = None;
+        let mut sqn = self.commit;
+        let mut absent = self.absent;
+        while absent > 0 && self.reaches(sqn) {
+            if let Some(State::Missing(missing)) = self.state(sqn) {
+                absent = absent.saturating_sub(1);
+                if missing.is_outstanding() {
+                    let (first, count) = found.unwrap_or((sqn, 0u32));
+                    found = Some((first, count.saturating_add(1)));
+                }
+            }
+            sqn = sqn.next();
+        }
+        found
     }
 
     /// What is known of `sqn` if it is missing and can still be had.

@@ -5,12 +5,21 @@
 /// Counters of one session since it began. None of them ever goes down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiverStats {
+    /// Bytes of all downstream packets of the session, without IP headers.
+    pub bytes: u64,
     /// Data packets accepted into the window, ODATA and RDATA.
     pub data_packets: u64,
     /// Bytes of TSDU in them.
     pub data_bytes: u64,
     /// How many of them were RDATA.
     pub rdata_packets: u64,
+    /// Numbers in the window, from the next one to deliver to the highest one known: added up over
+    /// `data_packets`, the fewest and the most.
+    pub window_sum: u64,
+    /// See `window_sum`.
+    pub window_min: u64,
+    /// See `window_sum`.
+    pub window_max: u64,
     /// Data packets that were there already.
     pub duplicates: u64,
     /// Data packets outside or beyond the window.
@@ -44,12 +53,19 @@ pub struct ReceiverStats {
 }
 
 impl ReceiverStats {
-    /// Adds the counters of another session; the longest recovery is the longer of both.
+    /// Adds the counters of another session; of extremes it takes the more extreme one.
     pub fn merge(&mut self, other: &ReceiverStats) {
+        if self.data_packets == 0 || (other.data_packets > 0 && other.window_min < self.window_min)
+        {
+            self.window_min = other.window_min;
+        }
+        self.window_max = self.window_max.max(other.window_max);
         for (total, n) in [
+            (&mut self.bytes, other.bytes),
             (&mut self.data_packets, other.data_packets),
             (&mut self.data_bytes, other.data_bytes),
             (&mut self.rdata_packets, other.rdata_packets),
+            (&mut self.window_sum, other.window_sum),
             (&mut self.duplicates, other.duplicates),
             (&mut self.outside_window, other.outside_window),
             (&mut self.refused, other.refused),
@@ -68,6 +84,18 @@ impl ReceiverStats {
             add(total, n);
         }
         self.recovery_max_ns = self.recovery_max_ns.max(other.recovery_max_ns);
+    }
+}
+
+impl ReceiverStats {
+    /// The window had `sqns` numbers when a data packet came into it, which was counted before.
+    pub(super) fn sample_window(&mut self, sqns: u32) {
+        let sqns = u64::from(sqns);
+        add(&mut self.window_sum, sqns);
+        self.window_max = self.window_max.max(sqns);
+        if self.data_packets <= 1 || sqns < self.window_min {
+            self.window_min = sqns;
+        }
     }
 }
 

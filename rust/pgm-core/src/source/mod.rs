@@ -21,6 +21,7 @@ pub use stats::SourceStats;
 use pgm_wire::{checksum, Sqn};
 
 use crate::memory::{Heap, NoMemory};
+use crate::meter::{Meter, Rates};
 use crate::shaper::Shaper;
 use crate::time::Instant;
 use close::Closing;
@@ -43,6 +44,7 @@ pub struct Source<P, H: Heap> {
     /// No NCF for SQNs outside the window before this.
     outside_until: Instant,
     stats: SourceStats,
+    meter: Meter,
 }
 
 impl<P, H: Heap> Source<P, H> {
@@ -58,6 +60,7 @@ impl<P, H: Heap> Source<P, H> {
             repaired_last: false,
             outside_until: Instant::ZERO,
             stats: SourceStats::default(),
+            meter: Meter::new(now),
             config,
         }
     }
@@ -165,6 +168,21 @@ impl<P, H: Heap> Source<P, H> {
     /// TSDU bytes held: sent and still in the window, or queued.
     pub fn window_bytes_used(&self) -> u64 {
         self.window.bytes()
+    }
+
+    /// TSDU bytes that a message may add to the window.
+    pub fn window_bytes_free(&self) -> u64 {
+        self.config.window_bytes.saturating_sub(self.window.bytes())
+    }
+
+    /// Repairs that wait to be sent.
+    pub fn pending_repairs(&self) -> u32 {
+        self.window.pending_repairs()
+    }
+
+    /// How fast it sends, IP headers included.
+    pub fn rates(&self, now: Instant) -> Rates {
+        self.meter.rates(now, self.stats.bytes)
     }
 
     /// Totals since the start.

@@ -30,7 +30,7 @@ impl<P, H: Heap> Source<P, H> {
             return None;
         }
         // RFC 3208 §5.1.3: NCFs, then SPMs, then data, strictly.
-        if let Some(header_len) = self.emit_ncf(buf) {
+        if let Some(header_len) = self.emit_ncf(now, buf) {
             return Some(control(PacketType::Ncf, header_len));
         }
         self.spm.tick(now, self.data_waits());
@@ -94,7 +94,7 @@ impl<P, H: Heap> Source<P, H> {
 
     /// Mirrors the oldest NAK that waits. Not held back by the rate: RFC 3208 §5.2 wants it at once,
     /// and it spares repairs.
-    fn emit_ncf(&mut self, buf: &mut [u8]) -> Option<usize> {
+    fn emit_ncf(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
         let (sqn, list) = self.ncfs.pop()?;
         let body = Nak {
             sqn,
@@ -108,7 +108,7 @@ impl<P, H: Heap> Source<P, H> {
         let repr = Repr::Ncf(body, options);
         let header_len = repr.emit(self.ports(), 0, Sum::ZERO, buf).ok()?;
         self.stats.ncf = self.stats.ncf.saturating_add(1);
-        self.count_bytes(self.tpdu_bytes(header_len, 0));
+        self.count_bytes(now, self.tpdu_bytes(header_len, 0));
         Some(header_len)
     }
 
@@ -138,7 +138,7 @@ impl<P, H: Heap> Source<P, H> {
         self.spm.spm_sent(now);
         self.closing.spm_sent();
         self.stats.spm = self.stats.spm.saturating_add(1);
-        self.count_bytes(bytes);
+        self.count_bytes(now, bytes);
         Some(header_len)
     }
 
@@ -174,7 +174,7 @@ impl<P, H: Heap> Source<P, H> {
         let header_len = repr.emit(self.ports(), len, sum, buf).ok()?;
         self.shaper.spend(now, bytes);
         self.spm.data_sent(now);
-        self.count_bytes(bytes);
+        self.count_bytes(now, bytes);
         let sqn = match next {
             Next::Odata(sqn) => {
                 self.odata_left(now, sqn, len);
@@ -216,7 +216,8 @@ impl<P, H: Heap> Source<P, H> {
         self.stats.rdata_bytes = self.stats.rdata_bytes.saturating_add(u64::from(len));
     }
 
-    fn count_bytes(&mut self, bytes: u64) {
+    fn count_bytes(&mut self, now: Instant, bytes: u64) {
+        self.meter.tick(now, self.stats.bytes);
         self.stats.bytes = self.stats.bytes.saturating_add(bytes);
     }
 }

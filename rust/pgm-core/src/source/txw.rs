@@ -135,6 +135,10 @@ impl<P, H: Heap> Window<P, H> {
         self.next.since(self.unsent)
     }
 
+    pub(super) fn pending_repairs(&self) -> u32 {
+        self.repairs.len()
+    }
+
     fn sqns(&self) -> u32 {
         self.next.since(self.trail)
     }
