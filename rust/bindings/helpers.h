@@ -17,6 +17,7 @@
 #include <linux/skbuff.h>
 #include <linux/skbuff_ref.h>
 #include <linux/socket.h>
+#include <linux/sysctl.h>
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
 #include <linux/sockptr.h>

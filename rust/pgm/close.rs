@@ -6,16 +6,12 @@
 use kernel::ffi::{c_int, c_long};
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::Duration;
+use pgm_core::{settings, Duration};
 
 use crate::net::lock::{Locked, UserLock};
 use crate::net::timer;
 use crate::sock::{PgmSock, Receive};
-use crate::{demux, engine, listener};
-
-/// A closed source repairs for the time of its window, and no longer than this: it keeps its
-/// namespace and the module in use.
-const REPAIR_MAX: Duration = Duration::from_secs(120);
+use crate::{demux, engine, listener, netns};
 
 /// `proto_ops.shutdown`.
 ///
@@ -61,7 +57,10 @@ pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
             return;
         };
         (*sk).sk_shutdown = b::SHUTDOWN_MASK as u8;
-        lock.closing = Some(timer::now().after(REPAIR_MAX));
+        // A closed source repairs for the time of its window, and no longer than this: it keeps its
+        // namespace and the module in use.
+        let repair_max = netns::setting(b::pgm_sock_net(sk), &settings::REPAIR_MAX);
+        lock.closing = Some(timer::now().after(Duration::from_millis(repair_max)));
         listener::drain(&mut lock);
         demux::remove_receiver(lock.as_ptr());
         lock.receive = Receive::Idle;

@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Data, Delivery, End};
-use pgm_core::{Duration, Instant, Transmit};
+use pgm_core::{settings, Duration, Instant, Transmit};
 use pgm_wire::{Tsi, HEADER_MAX};
 
 use crate::net::lock::{BhLock, Locked};
@@ -164,7 +164,7 @@ fn deliver(sk: &mut Locked<'_>) {
         }
         wake = true;
     }
-    if sk.loss.is_some() && sk.options.numbers.abort_on_reset != 0 && !sk.ended {
+    if sk.loss.is_some() && sk.options.numbers.get(&settings::ABORT_ON_RESET) != 0 && !sk.ended {
         if let Receive::Session(_) = sk.receive {
             // The loss ends the session: nothing after it is delivered, nothing more is asked for.
             sk.last_loss = sk.loss.take();

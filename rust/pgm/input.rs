@@ -8,7 +8,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::Place;
-use pgm_core::{Discard, Instant};
+use pgm_core::{settings, Discard, Instant};
 use pgm_wire::{Body, Packet, Sqn};
 
 use crate::net::lock::{BhLock, Locked};
@@ -149,7 +149,7 @@ fn start_datagram(sk: &mut Locked<'_>) -> Result<(), Discard> {
     // SAFETY: The lock is held.
     let ddp = unsafe { b::pgm_sk_num(sk.sock()) };
     let config = sk.options.receiver(ddp);
-    let limit = pgm_core::settings::PEERS_MAX.default;
+    let limit = sk.options.numbers.get(&settings::PEERS_MAX);
     let peers = pgm_core::receiver::Peers::new(config, limit, sock::random_u64());
     let peers = KBox::new(peers, GFP_ATOMIC).map_err(|_| Discard::NoMemory)?;
     sk.receive = Receive::Datagram(peers);

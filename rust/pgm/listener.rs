@@ -9,7 +9,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{starts_reception, Receiver, ReceiverConfig};
-use pgm_core::Discard;
+use pgm_core::{settings, Discard};
 use pgm_wire::{Addr, Body, Packet};
 
 use crate::children::Children;
@@ -34,9 +34,6 @@ pub(crate) struct Listener {
     /// that knows where its source begins can ask for data it lost at the very start.
     announced: Children,
 }
-
-/// Announced sources a listener keeps; a new one takes the place of the oldest.
-const ANNOUNCED_MAX: usize = 64;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -164,10 +161,12 @@ fn announce(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSo
     }
     // SAFETY: The lock is held.
     let child = unsafe { create(sk, key, source)? };
+    // A new one takes the place of the oldest.
+    let limit = sk.options.numbers.get(&settings::ANNOUNCED_MAX) as usize;
     let Receive::Listener(listener) = &mut sk.receive else {
         return Err(Discard::NoSocket);
     };
-    if listener.announced.len() >= ANNOUNCED_MAX {
+    if listener.announced.len() >= limit {
         if let Some(oldest) = listener.announced.pop() {
             // SAFETY: The queue owned the reference.
             unsafe { destroy(oldest) };

@@ -25,6 +25,7 @@ mod poll;
 mod receive;
 mod sock;
 mod source;
+mod sysctl;
 
 module! {
     type: Pgm,

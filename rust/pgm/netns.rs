@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What each network namespace has of its own: the tables of the demultiplexer and the counters.
+//! What each network namespace has of its own: the tables of the demultiplexer, the counters and
+//! the settings.
 
 use core::ptr::{addr_of, addr_of_mut};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::ffi::{c_int, c_uint, c_void};
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::Discard;
+use pgm_core::{Discard, Setting};
+
+use crate::sysctl::Sysctls;
 
 /// Buckets of each table; a power of two.
 pub(crate) const BUCKETS: usize = 256;
@@ -30,6 +33,8 @@ pub(crate) struct PgmNet {
     pub(crate) received: AtomicU64,
     /// Packets discarded, by reason.
     pub(crate) discards: [AtomicU64; Discard::ALL.len()],
+    /// What new sockets start with.
+    pub(crate) settings: Sysctls,
 }
 
 /// The id that register_pernet_subsys() chose.
@@ -52,6 +57,16 @@ pub(crate) static mut OPERATIONS: b::pernet_operations = b::pernet_operations {
 pub(crate) unsafe fn of(net: *const b::net) -> *mut PgmNet {
     // SAFETY: The id is written once, before anything can call this.
     unsafe { b::pgm_net_generic(net, addr_of!(PGM_NET_ID).read()).cast() }
+}
+
+/// The namespace's value of one setting.
+///
+/// # Safety
+///
+/// As for [`of`].
+pub(crate) unsafe fn setting(net: *const b::net, setting: &Setting) -> u32 {
+    // SAFETY: The values are atomic and live as long as the namespace.
+    unsafe { (*of(net)).settings.get(setting) }
 }
 
 /// Counts a discarded packet.
@@ -87,7 +102,8 @@ unsafe extern "C" fn init(net: *mut b::net) -> c_int {
             Some(show),
             core::ptr::null_mut(),
         );
-        if dir.is_null() || file.is_null() {
+        let settings = Sysctls::register(addr_of_mut!((*this).settings), net);
+        if dir.is_null() || file.is_null() || settings.is_err() {
             exit(net);
             return ENOMEM.to_errno();
         }
@@ -100,7 +116,10 @@ unsafe extern "C" fn init(net: *mut b::net) -> c_int {
 /// Called by the kernel when the namespace dies; no socket is left in it.
 unsafe extern "C" fn exit(net: *mut b::net) {
     // SAFETY: Removing what is not there does nothing.
-    unsafe { b::pgm_remove_proc(net, c"pgm".as_char_ptr()) };
+    unsafe {
+        Sysctls::unregister(addr_of_mut!((*of(net)).settings));
+        b::pgm_remove_proc(net, c"pgm".as_char_ptr());
+    }
 }
 
 /// /proc/net/pgm/snmp: a line of names and a line of values, the format nstat(8) reads.

@@ -7,6 +7,7 @@ use core::ptr::addr_of_mut;
 use kernel::ffi::{c_int, c_long, c_void};
 use kernel::prelude::*;
 use pgm_bindings as b;
+use pgm_core::settings;
 use pgm_wire::Tsi;
 
 use crate::engine;
@@ -86,7 +87,7 @@ unsafe fn take(sk: *mut b::sock, len: usize, flags: u32) -> Option<Taken> {
         Some(Taken {
             skb: SkBuff::from_raw(skb)?,
             info,
-            rcvinfo: state.options.numbers.rcvinfo != 0,
+            rcvinfo: state.options.numbers.get(&settings::RECVRCVINFO) != 0,
             throttled: state.throttled,
         })
     }
@@ -191,7 +192,8 @@ unsafe fn read(
         let first = b::pgm_peek_receive(sock);
         let info = SkBuff::rx_info(first).read();
         let whole = info.apdu_left.saturating_sub(info.read) as usize;
-        describe(sock, msg, first, &info, sk.options.numbers.rcvinfo != 0);
+        let rcvinfo = sk.options.numbers.get(&settings::RECVRCVINFO) != 0;
+        describe(sock, msg, first, &info, rcvinfo);
 
         let mut copied = 0;
         let mut complete = false;

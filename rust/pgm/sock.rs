@@ -11,7 +11,7 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Peers, Receiver};
 use pgm_core::source::Source;
-use pgm_core::Instant;
+use pgm_core::{settings, Instant};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
 use crate::listener::Listener;
@@ -20,6 +20,7 @@ use crate::net::heap::KernelHeap;
 use crate::net::output::Path;
 use crate::net::skb::{SkBuff, TxPayload};
 use crate::net::timer;
+use crate::netns;
 use crate::options::Options;
 
 /// What the engine of a source, a session and a datagram socket are in the kernel.
@@ -136,8 +137,10 @@ pub(crate) fn random_u64() -> u64 {
 ///
 /// `sk` is new and zeroed behind its `inet_sock`.
 pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
+    // SAFETY: The socket has its namespace.
+    let defaults = unsafe { (*netns::of(b::pgm_sock_net(sk))).settings.values() };
     let state = State {
-        options: Options::default(),
+        options: Options::new(defaults),
         source: None,
         path: Path::NONE,
         mss: 0,
@@ -160,7 +163,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         addr_of_mut!((*this).state).write(KBox::into_raw(state));
         timer::setup(this, crate::engine::fire);
         (*sk).sk_destruct = Some(destruct);
-        (*sk).sk_rcvbuf = crate::options::RCVBUF_DEFAULT;
+        (*sk).sk_rcvbuf = defaults.get(&settings::RCVBUF) as c_int;
         b::pgm_clear_mc_all(sk);
         b::pgm_sock_set_flag(sk, b::sock_flags_SOCK_RCU_FREE);
         b::pgm_prot_inuse_add(sk, 1);

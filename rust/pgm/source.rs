@@ -8,7 +8,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::source::{Source, SourceConfig};
-use pgm_core::{Duration, Heap};
+use pgm_core::{settings, Duration, Heap};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
 use crate::net::address::{self, SocketAddress};
@@ -191,10 +191,10 @@ fn config(sk: &Locked<'_>, group: SocketAddress, nla: Addr) -> SourceConfig {
         window: Duration::from_millis(options.window.millis),
         window_bytes: u64::from(options.window.bytes),
         window_sqns: options.window.sqns(),
-        advance_percent: pgm_core::settings::TXW_ADV_RATE.default,
+        advance_percent: options.numbers.get(&settings::TXW_ADV_RATE),
         queue_bytes,
-        ambient: Duration::from_micros(options.numbers.ambient),
-        heartbeat: options.heartbeat.heartbeat(),
+        ambient: Duration::from_micros(options.numbers.get(&settings::AMBIENT_SPM)),
+        heartbeat: options.heartbeat.heartbeat(&options.numbers),
         first_sqn: Sqn::new(0),
     }
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One table of settings: name, unit, range and default. Socket options, their range checks and
-//! their documentation all come from here.
+//! One table of settings: name, unit, range and default. Socket options, the sysctls net.pgm.*, the
+//! range checks of both and their documentation all come from here. A new row is a new sysctl: the
+//! default of the sockets made after it was written, unless the row says otherwise.
+
+use core::ffi::CStr;
 
 /// What a setting counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,10 @@ pub enum Unit {
 pub struct Setting {
     /// The RFC's name, or the socket option's.
     pub name: &'static str,
+    /// Its file in /proc/sys/net/pgm, with the unit at the end; empty without one.
+    pub sysctl: &'static CStr,
+    /// What it sets, for the documentation.
+    pub what: &'static str,
     /// What the number counts.
     pub unit: Unit,
     /// Smallest value allowed.
@@ -37,17 +44,14 @@ pub struct Setting {
     pub max: u32,
     /// Value without a setting.
     pub default: u32,
+    /// Where its value stands.
+    place: usize,
 }
 
 impl Setting {
-    const fn new(name: &'static str, unit: Unit, min: u32, max: u32, default: u32) -> Self {
-        Self {
-            name,
-            unit,
-            min,
-            max,
-            default,
-        }
+    /// Where its value stands in an array of all of them.
+    pub const fn place(&self) -> usize {
+        self.place
     }
 
     /// `value` if it is in range.
@@ -60,55 +64,171 @@ impl Setting {
     }
 }
 
+/// The C string of a literal that ends in a zero.
+const fn c_string(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
+}
+
 macro_rules! settings {
-    ($($ident:ident: $name:literal, $unit:ident, $min:expr, $max:expr, $default:expr;)*) => {
+    ($($ident:ident: $name:literal, $sysctl:literal, $unit:ident,
+        $min:expr, $max:expr, $default:expr, $what:literal;)*) => {
+        /// Where the value of each setting stands in [`Values`].
+        #[allow(non_camel_case_types)]
+        enum Place {
+            $($ident,)*
+        }
+
         $(
-            #[doc = concat!("`", $name, "`")]
-            pub const $ident: Setting = Setting::new($name, Unit::$unit, $min, $max, $default);
+            #[doc = concat!("`", $name, "`: ", $what)]
+            #[allow(clippy::as_conversions)]
+            pub const $ident: Setting = Setting {
+                name: $name,
+                sysctl: c_string(concat!($sysctl, "\0")),
+                what: $what,
+                unit: Unit::$unit,
+                min: $min,
+                max: $max,
+                default: $default,
+                place: Place::$ident as usize,
+            };
         )*
         /// Every setting.
-        pub const SETTINGS: &[Setting] = &[$($ident,)*];
+        pub static SETTINGS: [Setting; COUNT] = [$($ident,)*];
+
+        /// How many settings there are.
+        pub const COUNT: usize = [$($name,)*].len();
     };
 }
 
 settings! {
-    TXW_MAX_RTE: "TXW_MAX_RTE", KbitPerSecond, 8, 100_000_000, 100_000;
-    TXW_SECS: "TXW_SECS", Millis, 10, 3_600_000, 0;
-    TXW_BYTES: "TXW_BYTES", Bytes, 4_096, 268_435_456, 16_777_216;
-    TXW_ADV_RATE: "PGM_WINDOW_ADV_RATE", Percent, 1, 50, 15;
-    AMBIENT_SPM: "AMBIENT_SPM", Micros, 10_000, 300_000_000, 8_000_000;
-    HEARTBEAT_SPM: "HEARTBEAT_SPM", Micros, 1_000, 300_000_000, 100_000;
-    IHB_MAX: "IHB_MAX", Micros, 1_000, 300_000_000, 8_000_000;
-    NAK_BO_IVL: "NAK_BO_IVL", Micros, 1_000, 2_000_000, 50_000;
-    NAK_RPT_IVL: "NAK_RPT_IVL", Micros, 1_000, 60_000_000, 200_000;
-    NAK_RDATA_IVL: "NAK_RDATA_IVL", Micros, 1_000, 60_000_000, 400_000;
-    NAK_NCF_RETRIES: "NAK_NCF_RETRIES", Count, 1, 255, 50;
-    NAK_DATA_RETRIES: "NAK_DATA_RETRIES", Count, 1, 255, 50;
-    PEER_EXPIRY: "PEER_EXPIRY", Micros, 10_000, 3_600_000_000, 300_000_000;
-    SPMR_BO_IVL: "SPMR_BO_IVL", Micros, 1_000, 60_000_000, 250_000;
-    SPMR_SPM_IVL: "SPMR_SPM_IVL", Micros, 1_000, 60_000_000, 1_000_000;
-    RXW_SQNS: "RXW_SQNS", Sqns, 64, 131_072, 32_768;
-    MSGSIZE_MAX: "PGM_MSGSIZE_MAX", Bytes, 1, 1_048_576, 65_535;
-    FRAGMENTS_MAX: "fragments of an APDU", Count, 1, 1_024, 64;
-    ABORT_ON_RESET: "PGM_ABORT_ON_RESET", Switch, 0, 1, 1;
-    RECVRCVINFO: "PGM_RECVRCVINFO", Switch, 0, 1, 0;
-    PEERS_MAX: "sessions of a datagram socket", Count, 1, 65_536, 1_024;
+    TXW_MAX_RTE: "TXW_MAX_RTE", "txw_max_rte_kbit", KbitPerSecond, 8, 100_000_000, 100_000,
+        "rate of a source";
+    // Derived from rate and bytes unless it is given.
+    TXW_SECS: "TXW_SECS", "", Millis, 10, 3_600_000, 0,
+        "time a packet stays in the transmit window";
+    TXW_BYTES: "TXW_BYTES", "txw_bytes", Bytes, 4_096, 268_435_456, 16_777_216,
+        "size of the transmit window";
+    TXW_ADV_RATE: "PGM_WINDOW_ADV_RATE", "window_adv_rate_percent", Percent, 1, 50, 15,
+        "share of the transmit window that leaves at once";
+    AMBIENT_SPM: "AMBIENT_SPM", "ambient_spm_us", Micros, 10_000, 300_000_000, 8_000_000,
+        "interval of ambient SPMs";
+    HEARTBEAT_SPM: "IHB_MIN", "ihb_min_us", Micros, 1_000, 300_000_000, 100_000,
+        "first interval of heartbeat SPMs, which doubles from one to the next";
+    IHB_MAX: "IHB_MAX", "ihb_max_us", Micros, 1_000, 300_000_000, 8_000_000,
+        "last interval of heartbeat SPMs; never less than the first";
+    NAK_BO_IVL: "NAK_BO_IVL", "nak_bo_ivl_us", Micros, 1_000, 2_000_000, 50_000,
+        "over which the back-off before a NAK is drawn";
+    NAK_RPT_IVL: "NAK_RPT_IVL", "nak_rpt_ivl_us", Micros, 1_000, 60_000_000, 200_000,
+        "how long a NAK waits for its NCF";
+    NAK_RDATA_IVL: "NAK_RDATA_IVL", "nak_rdata_ivl_us", Micros, 1_000, 60_000_000, 400_000,
+        "how long a confirmed NAK waits for its RDATA";
+    NAK_NCF_RETRIES: "NAK_NCF_RETRIES", "nak_ncf_retries", Count, 1, 255, 50,
+        "NAKs repeated without an NCF before data counts as lost";
+    NAK_DATA_RETRIES: "NAK_DATA_RETRIES", "nak_data_retries", Count, 1, 255, 50,
+        "confirmed NAKs repeated without RDATA before data counts as lost";
+    PEER_EXPIRY: "PGM_PEER_EXPIRY", "peer_expiry_us", Micros, 10_000, 3_600_000_000, 300_000_000,
+        "a source that is silent for so long is gone";
+    SPMR_BO_IVL: "SPMR_BO_IVL", "spmr_bo_ivl_us", Micros, 1_000, 60_000_000, 250_000,
+        "over which the delay before an SPMR is drawn";
+    SPMR_SPM_IVL: "SPMR_SPM_IVL", "spmr_spm_ivl_us", Micros, 1_000, 60_000_000, 1_000_000,
+        "least time between two SPMRs of a receiver";
+    RXW_SQNS: "RXW_SQNS", "rxw_sqns", Sqns, 64, 131_072, 32_768,
+        "packets that a receive window spans";
+    MSGSIZE_MAX: "PGM_MSGSIZE_MAX", "msgsize_max", Bytes, 1, 1_048_576, 65_535,
+        "largest message a receiver takes";
+    FRAGMENTS_MAX: "fragments of an APDU", "fragments_max", Count, 1, 1_024, 64,
+        "most packets of a message that a receiver takes";
+    ABORT_ON_RESET: "PGM_ABORT_ON_RESET", "abort_on_reset", Switch, 0, 1, 1,
+        "whether a loss that cannot be repaired ends a session";
+    RECVRCVINFO: "PGM_RECVRCVINFO", "", Switch, 0, 1, 0,
+        "whether PGM_RCVINFO comes with each message";
+    PEERS_MAX: "sessions of a datagram socket", "peers_max", Count, 1, 65_536, 1_024,
+        "sources that a datagram socket hears at a time";
+    ANNOUNCED_MAX: "announced sources", "announced_max", Count, 1, 65_536, 64,
+        "sources of a listener that sent an SPM and no data yet";
+    RCVBUF: "SO_RCVBUF", "rcvbuf_default", Bytes, 4_096, 268_435_456, 8_388_608,
+        "receive memory of a socket, as SO_RCVBUF reads it";
+    REPAIR_MAX: "repairs after close()", "repair_max_ms", Millis, 0, 3_600_000, 120_000,
+        "the longest time a closed source goes on repairing";
+}
+
+/// A value for each setting: the defaults of a namespace, or what a socket was told.
+#[derive(Clone, Copy, Debug)]
+pub struct Values([u32; COUNT]);
+
+impl Values {
+    /// Each setting as [`Values::get`] shall have it.
+    pub fn from_fn(mut value: impl FnMut(&Setting) -> u32) -> Self {
+        let mut values = [0; COUNT];
+        for (place, setting) in values.iter_mut().zip(&SETTINGS) {
+            *place = value(setting);
+        }
+        Self(values)
+    }
+
+    /// The value of one setting.
+    pub fn get(&self, setting: &Setting) -> u32 {
+        self.0
+            .get(setting.place)
+            .copied()
+            .unwrap_or(setting.default)
+    }
+
+    /// Changes one setting, if `value` is in range.
+    pub fn set(&mut self, setting: &Setting, value: u32) -> Option<()> {
+        let place = self.0.get_mut(setting.place)?;
+        *place = setting.check(value)?;
+        Some(())
+    }
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::from_fn(|setting| setting.default)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn defaults_are_in_range() {
-        for setting in SETTINGS {
-            // Derived from rate and bytes unless it is given.
-            if setting.name != "TXW_SECS" {
+        for setting in &SETTINGS {
+            if !setting.sysctl.is_empty() {
                 assert_eq!(setting.check(setting.default), Some(setting.default));
             }
             assert_eq!(setting.check(setting.max), Some(setting.max));
             assert!(setting.max == u32::MAX || setting.check(setting.max + 1).is_none());
             assert!(setting.min == 0 || setting.check(setting.min - 1).is_none());
+        }
+    }
+
+    #[test]
+    fn each_setting_has_its_own_value_and_sysctl() {
+        let mut values = Values::default();
+        for (n, setting) in SETTINGS.iter().enumerate() {
+            assert_eq!(setting.place, n);
+            assert_eq!(values.get(setting), setting.default);
+            values.set(setting, setting.max).unwrap();
+            assert_eq!(values.get(setting), setting.max);
+            if setting.min > 0 {
+                assert!(values.set(setting, setting.min - 1).is_none());
+            }
+            assert_eq!(values.get(setting), setting.max);
+        }
+        let names: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.sysctl).collect();
+        let unnamed = SETTINGS.iter().filter(|setting| setting.sysctl.is_empty());
+        assert_eq!(names.len() - 1 + unnamed.count(), COUNT);
+        for name in names {
+            let name = name.to_str().unwrap();
+            assert!(name
+                .bytes()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_'));
         }
     }
 }

@@ -13,27 +13,37 @@ mod windows;
 use kernel::ffi::{c_char, c_int, c_uint};
 use kernel::prelude::*;
 use pgm_bindings as b;
+use pgm_core::settings::Values;
 use pgm_wire::Gsi;
 
 use crate::net::lock::{Locked, UserLock};
 use crate::net::user::{Input, Output};
 use crate::sock::Receive;
 
-use self::numbers::Numbers;
 pub(crate) use self::source::{msgsize_max, uapi_tsi};
 use self::source::{Intervals, SendWindow};
 
-/// SO_RCVBUF without a setting: room for the packets behind a hole while it is repaired.
-pub(crate) const RCVBUF_DEFAULT: c_int = 8 << 20;
-
 /// All settings of a socket. A session has those of its listener.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Options {
-    pub(crate) numbers: Numbers,
+    /// Whatever is one number.
+    pub(crate) numbers: Values,
     pub(crate) window: SendWindow,
     pub(crate) heartbeat: Intervals,
     /// Of sources yet to be; random without a setting.
     pub(crate) gsi: Option<Gsi>,
+}
+
+impl Options {
+    /// Those of a new socket, from what its namespace has.
+    pub(crate) fn new(defaults: Values) -> Self {
+        Self {
+            numbers: defaults,
+            window: SendWindow::new(&defaults),
+            heartbeat: Intervals::default(),
+            gsi: None,
+        }
+    }
 }
 
 /// The side an option belongs to; the other one does not have it.
@@ -127,11 +137,13 @@ fn set_locked(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
 fn set_number(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
     let row = numbers::row(name).ok_or(ENOPROTOOPT)?;
     row.side.check(sk)?;
-    let value = row.check(input.read()?)?;
+    let value = row.read(input.read()?);
+    let mut numbers = sk.options.numbers;
+    numbers.set(row.setting, value).ok_or(EINVAL)?;
     if let Moment::Start = row.moment {
         row.side.is_new(sk)?;
     }
-    *(row.place)(&mut sk.options.numbers) = value;
+    sk.options.numbers = numbers;
     Ok(())
 }
 
@@ -183,5 +195,5 @@ fn get_locked(sk: &mut Locked<'_>, name: c_uint, output: &Output) -> Result {
 fn get_number(sk: &mut Locked<'_>, name: c_uint, output: &Output) -> Result {
     let row = numbers::row(name).ok_or(ENOPROTOOPT)?;
     row.side.check(sk)?;
-    output.write(&*(row.place)(&mut sk.options.numbers))
+    output.write(&sk.options.numbers.get(row.setting))
 }

@@ -5,7 +5,6 @@
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::ReceiverConfig;
-use pgm_core::Duration;
 
 use super::source::uapi_tsi;
 use super::{Options, Side};
@@ -15,15 +14,9 @@ use crate::net::user::Output;
 impl Options {
     /// What a receiver of this port starts with.
     pub(crate) fn receiver(&self, dport: u16) -> ReceiverConfig {
-        let numbers = &self.numbers;
         ReceiverConfig {
             dport,
-            nak_bo_ivl: Duration::from_micros(numbers.nak_bo_ivl),
-            nak_rpt_ivl: Duration::from_micros(numbers.nak_rpt_ivl),
-            nak_rdata_ivl: Duration::from_micros(numbers.nak_rdata_ivl),
-            ncf_retries: numbers.ncf_retries,
-            data_retries: numbers.data_retries,
-            ..ReceiverConfig::default()
+            ..ReceiverConfig::new(&self.numbers)
         }
     }
 }

@@ -7,7 +7,7 @@ use core::mem::size_of;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::settings::{self, Setting};
+use pgm_core::settings::{self, Setting, Values};
 use pgm_core::source::Heartbeat;
 use pgm_core::Duration;
 use pgm_wire::{Gsi, Tsi};
@@ -36,17 +36,36 @@ pub(crate) struct SendWindow {
 }
 
 impl SendWindow {
+    /// That of a new socket.
+    pub(super) fn new(defaults: &Values) -> Self {
+        let rate = defaults.get(&settings::TXW_MAX_RTE);
+        let bytes = defaults.get(&settings::TXW_BYTES);
+        Self {
+            rate,
+            millis: Self::millis(rate, bytes),
+            bytes,
+        }
+    }
+
+    /// TXW_SECS of a window of so many bytes.
+    fn millis(rate: u32, bytes: u32) -> u32 {
+        let millis = u64::from(bytes) * 8 / u64::from(rate.max(1));
+        u32::try_from(millis)
+            .unwrap_or(u32::MAX)
+            .clamp(settings::TXW_SECS.min, settings::TXW_SECS.max)
+    }
+
     /// Fills in what is zero: the rate from its default, bytes and time from each other.
-    fn derive(given: &b::pgm_send_window) -> Result<Self> {
+    fn derive(given: &b::pgm_send_window, defaults: &Values) -> Result<Self> {
         let in_range = |setting: &Setting, value: u32| setting.check(value).ok_or(EINVAL);
         let rate = match given.rate_kbit {
-            0 => settings::TXW_MAX_RTE.default,
+            0 => defaults.get(&settings::TXW_MAX_RTE),
             rate => in_range(&settings::TXW_MAX_RTE, rate)?,
         };
         // kbit/s times ms is bits.
         let bytes_of = |millis: u32| u64::from(rate) * u64::from(millis) / 8;
         let bytes = match (given.window_bytes, given.window_ms) {
-            (0, 0) => settings::TXW_BYTES.default,
+            (0, 0) => defaults.get(&settings::TXW_BYTES),
             (0, millis) => {
                 let bytes = u32::try_from(bytes_of(millis)).map_err(|_| EINVAL)?;
                 in_range(&settings::TXW_BYTES, bytes)?
@@ -54,12 +73,7 @@ impl SendWindow {
             (bytes, _) => in_range(&settings::TXW_BYTES, bytes)?,
         };
         let millis = match given.window_ms {
-            0 => {
-                let millis = u64::from(bytes) * 8 / u64::from(rate);
-                u32::try_from(millis)
-                    .unwrap_or(u32::MAX)
-                    .clamp(settings::TXW_SECS.min, settings::TXW_SECS.max)
-            }
+            0 => Self::millis(rate, bytes),
             millis => in_range(&settings::TXW_SECS, millis)?,
         };
         Ok(Self {
@@ -80,17 +94,6 @@ impl SendWindow {
     }
 }
 
-impl Default for SendWindow {
-    fn default() -> Self {
-        let (rate, bytes) = (settings::TXW_MAX_RTE.default, settings::TXW_BYTES.default);
-        Self {
-            rate,
-            millis: (u64::from(bytes) * 8 / u64::from(rate)) as u32,
-            bytes,
-        }
-    }
-}
-
 /// PGM_HEARTBEAT_SPM as it was set: nothing, two intervals that are doubled between, or a table.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Intervals {
@@ -100,19 +103,19 @@ pub(crate) struct Intervals {
 
 impl Intervals {
     /// The table as it is, or two values as IHB_MIN and IHB_MAX, doubling.
-    pub(crate) fn heartbeat(&self) -> Heartbeat {
-        let given = self.table.get(..self.len).unwrap_or(&[]);
-        let (min, max) = match given {
-            [] => (settings::HEARTBEAT_SPM.default, settings::IHB_MAX.default),
-            [min, max] => (*min, *max),
-            table => {
-                if let Some(heartbeat) = Heartbeat::from_micros(table) {
-                    return heartbeat;
-                }
-                (settings::HEARTBEAT_SPM.default, settings::IHB_MAX.default)
-            }
-        };
-        Heartbeat::doubling(Duration::from_micros(min), Duration::from_micros(max))
+    pub(crate) fn heartbeat(&self, defaults: &Values) -> Heartbeat {
+        let doubling =
+            |min, max| Heartbeat::doubling(Duration::from_micros(min), Duration::from_micros(max));
+        match self.table.get(..self.len) {
+            Some([min, max]) => doubling(*min, *max),
+            // Of an empty table there is none.
+            given => given.and_then(Heartbeat::from_micros).unwrap_or_else(|| {
+                doubling(
+                    defaults.get(&settings::HEARTBEAT_SPM),
+                    defaults.get(&settings::IHB_MAX),
+                )
+            }),
+        }
     }
 }
 
@@ -121,7 +124,7 @@ pub(super) fn set_window(sk: &mut Locked<'_>, input: &Input) -> Result {
     let given: b::pgm_send_window = input.read()?;
     let old = sk.options.window;
     let Some(source) = &mut sk.source else {
-        sk.options.window = SendWindow::derive(&given)?;
+        sk.options.window = SendWindow::derive(&given, &sk.options.numbers)?;
         return Ok(());
     };
     // The window is fixed once the source runs, the rate is not.
@@ -169,7 +172,7 @@ pub(super) fn set_heartbeat(sk: &mut Locked<'_>, input: &Input) -> Result {
 
 pub(super) fn get_heartbeat(sk: &Locked<'_>, output: &Output) -> Result {
     Side::Source.check(sk)?;
-    let heartbeat = sk.options.heartbeat.heartbeat();
+    let heartbeat = sk.options.heartbeat.heartbeat(&sk.options.numbers);
     let mut table = [0u32; 32];
     for (beats, place) in (0u32..).zip(table.iter_mut()) {
         *place = heartbeat.interval(beats).micros();

@@ -4,7 +4,7 @@
 
 use pgm_wire::Addr;
 
-use crate::settings;
+use crate::settings::{self, Values};
 use crate::time::Duration;
 
 /// Settings of one receiving session; fixed for its life.
@@ -40,27 +40,31 @@ pub struct ReceiverConfig {
     pub passive: bool,
 }
 
-impl Default for ReceiverConfig {
-    fn default() -> Self {
-        use settings::{
-            FRAGMENTS_MAX, MSGSIZE_MAX, NAK_BO_IVL, NAK_DATA_RETRIES, NAK_NCF_RETRIES,
-            NAK_RDATA_IVL, NAK_RPT_IVL, PEER_EXPIRY, RXW_SQNS, SPMR_BO_IVL, SPMR_SPM_IVL,
-        };
+impl ReceiverConfig {
+    /// What `values` say; port and group are yet to be filled in.
+    pub fn new(values: &Values) -> Self {
+        let micros = |setting| Duration::from_micros(values.get(setting));
         Self {
             dport: 0,
             group: Addr::V4([0; 4]),
-            nak_bo_ivl: Duration::from_micros(NAK_BO_IVL.default),
-            nak_rpt_ivl: Duration::from_micros(NAK_RPT_IVL.default),
-            nak_rdata_ivl: Duration::from_micros(NAK_RDATA_IVL.default),
-            ncf_retries: NAK_NCF_RETRIES.default,
-            data_retries: NAK_DATA_RETRIES.default,
-            spmr_bo_ivl: Duration::from_micros(SPMR_BO_IVL.default),
-            spmr_spm_ivl: Duration::from_micros(SPMR_SPM_IVL.default),
-            peer_expiry: Duration::from_micros(PEER_EXPIRY.default),
-            rxw_sqns: RXW_SQNS.default,
-            msgsize_max: MSGSIZE_MAX.default,
-            fragments_max: FRAGMENTS_MAX.default,
+            nak_bo_ivl: micros(&settings::NAK_BO_IVL),
+            nak_rpt_ivl: micros(&settings::NAK_RPT_IVL),
+            nak_rdata_ivl: micros(&settings::NAK_RDATA_IVL),
+            ncf_retries: values.get(&settings::NAK_NCF_RETRIES),
+            data_retries: values.get(&settings::NAK_DATA_RETRIES),
+            spmr_bo_ivl: micros(&settings::SPMR_BO_IVL),
+            spmr_spm_ivl: micros(&settings::SPMR_SPM_IVL),
+            peer_expiry: micros(&settings::PEER_EXPIRY),
+            rxw_sqns: values.get(&settings::RXW_SQNS),
+            msgsize_max: values.get(&settings::MSGSIZE_MAX),
+            fragments_max: values.get(&settings::FRAGMENTS_MAX),
             passive: false,
         }
+    }
+}
+
+impl Default for ReceiverConfig {
+    fn default() -> Self {
+        Self::new(&Values::default())
     }
 }
