@@ -86,7 +86,7 @@ pub struct SourceConfig {
     pub tsi: Tsi,
     /// Data-destination port.
     pub dport: u16,
-    /// The source's own address: the path NLA of its SPMs, and what NAK_SRC must equal.
+    /// The source's own address at the start: the path NLA of its SPMs, and NAK_SRC.
     pub nla: Addr,
     /// The group, and what NAK_GRP must equal.
     pub group: Addr,

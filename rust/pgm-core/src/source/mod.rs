@@ -8,6 +8,7 @@ mod close;
 mod config;
 mod nak;
 mod ncf;
+mod nlas;
 mod send;
 mod spm;
 mod stats;
@@ -18,7 +19,7 @@ mod txw;
 pub use config::{Heartbeat, SourceConfig};
 pub use stats::SourceStats;
 
-use pgm_wire::{checksum, Sqn};
+use pgm_wire::{checksum, Addr, Sqn};
 
 use crate::memory::{Heap, NoMemory};
 use crate::meter::{Meter, Rates};
@@ -27,6 +28,7 @@ use crate::time::Instant;
 use close::Closing;
 use config::earlier;
 use ncf::NcfQueue;
+use nlas::Nlas;
 use spm::SpmTimers;
 use txw::Window;
 
@@ -36,6 +38,7 @@ pub struct Source<P, H: Heap> {
     config: SourceConfig,
     window: Window<P, H>,
     ncfs: NcfQueue<H>,
+    nlas: Nlas,
     spm: SpmTimers,
     shaper: Shaper,
     closing: Closing,
@@ -54,6 +57,7 @@ impl<P, H: Heap> Source<P, H> {
         Self {
             window: Window::new(&config),
             ncfs: NcfQueue::new(),
+            nlas: Nlas::new(config.nla),
             spm: SpmTimers::new(&config, now),
             shaper: Shaper::new(config.rate),
             closing: Closing::default(),
@@ -143,6 +147,18 @@ impl<P, H: Heap> Source<P, H> {
     pub fn set_rate(&mut self, rate: u64) {
         self.config.rate = rate;
         self.shaper.set_rate(rate);
+    }
+
+    /// The source has another address now: SPMs announce it, the first one at once (RFC 3208 §8.1).
+    /// The session stays the same.
+    pub fn relocate(&mut self, nla: Addr) {
+        self.nlas.set(nla);
+        self.spm.at_once();
+    }
+
+    /// The network is there again: an SPM at once, so that receivers ask for what they missed.
+    pub fn announce(&mut self) {
+        self.spm.at_once();
     }
 
     /// TXW_TRAIL: the oldest packet that can be repaired.

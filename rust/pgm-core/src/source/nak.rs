@@ -29,8 +29,11 @@ impl<P, H: Heap> Source<P, H> {
         match packet.body {
             Body::Nak(nak) | Body::Nnak(nak) => {
                 self.check_session(packet)?;
-                // §8.3: NAK_SRC_NLA and NAK_GRP_NLA name the session too.
-                if nak.source != self.config.nla || nak.group != self.config.group {
+                // §8.3: NAK_SRC_NLA and NAK_GRP_NLA name the session too. Data that was sent under an
+                // earlier address is asked for by that address.
+                let known = self.nlas.find(nak.source);
+                let nla = known.ok_or(Discard::OtherSession)?;
+                if nak.group != self.config.group {
                     return Err(Discard::OtherSession);
                 }
                 if packet.header.parity {
@@ -41,7 +44,12 @@ impl<P, H: Heap> Source<P, H> {
                     self.stats.nnaks = self.stats.nnaks.saturating_add(1);
                     return Err(Discard::NullNak);
                 }
-                self.handle_nak(now, nak, &packet.options.nak_list().unwrap_or_default())
+                self.handle_nak(
+                    now,
+                    nak,
+                    nla,
+                    &packet.options.nak_list().unwrap_or_default(),
+                )
             }
             Body::Spmr => {
                 self.check_session(packet)?;
@@ -63,7 +71,13 @@ impl<P, H: Heap> Source<P, H> {
         Ok(())
     }
 
-    fn handle_nak(&mut self, now: Instant, nak: Nak, list: &NakList) -> Result<(), Discard> {
+    fn handle_nak(
+        &mut self,
+        now: Instant,
+        nak: Nak,
+        nla: u8,
+        list: &NakList,
+    ) -> Result<(), Discard> {
         let sqns = once(nak.sqn).chain(list.as_slice().iter().copied());
         self.stats.naks = self.stats.naks.saturating_add(1);
         let count = u64::try_from(list.len()).unwrap_or(0).saturating_add(1);
@@ -72,9 +86,9 @@ impl<P, H: Heap> Source<P, H> {
             return Err(Discard::SessionEnded);
         }
         if !sqns.clone().any(|sqn| self.window.held(sqn).is_some()) {
-            return self.refuse(now, sqns);
+            return self.refuse(now, sqns, nla);
         }
-        let confirmed = self.confirm(now, sqns.clone());
+        let confirmed = self.confirm(now, sqns.clone(), nla);
         if !matches!(confirmed, Ok(()) | Err(Discard::NakRepeated)) {
             return confirmed;
         }
@@ -91,6 +105,7 @@ impl<P, H: Heap> Source<P, H> {
         &mut self,
         now: Instant,
         sqns: impl Iterator<Item = Sqn> + Clone,
+        nla: u8,
     ) -> Result<(), Discard> {
         let is_fresh = |sqn| {
             let slot = self.window.held(sqn);
@@ -100,7 +115,7 @@ impl<P, H: Heap> Source<P, H> {
             self.stats.naks_repeated = self.stats.naks_repeated.saturating_add(1);
             return Err(Discard::NakRepeated);
         }
-        self.ncfs.push(sqns.clone())?;
+        self.ncfs.push(sqns.clone(), nla)?;
         for sqn in sqns {
             if let Some(slot) = self.window.held_mut(sqn) {
                 slot.confirmed_until = now.after(NCF_HOLD);
@@ -111,10 +126,15 @@ impl<P, H: Heap> Source<P, H> {
 
     /// §5.2 confirms any NAK, §5.3 repairs only what the window holds: confirmed, at a bounded rate,
     /// so that the receiver learns that its NAK arrives.
-    fn refuse(&mut self, now: Instant, sqns: impl Iterator<Item = Sqn>) -> Result<(), Discard> {
+    fn refuse(
+        &mut self,
+        now: Instant,
+        sqns: impl Iterator<Item = Sqn>,
+        nla: u8,
+    ) -> Result<(), Discard> {
         self.stats.naks_outside = self.stats.naks_outside.saturating_add(1);
         if self.outside_until <= now {
-            self.ncfs.push(sqns)?;
+            self.ncfs.push(sqns, nla)?;
             self.outside_until = now.after(NCF_HOLD);
         }
         Err(Discard::NakOutsideWindow)

@@ -19,6 +19,8 @@ struct Entry {
     sqn: Sqn,
     /// Whether its NCF ends here.
     last: bool,
+    /// Which address of the source its NAK named.
+    nla: u8,
 }
 
 /// First in, first out.
@@ -45,7 +47,11 @@ impl<H: Heap> NcfQueue<H> {
     }
 
     /// Queues the mirror of a NAK: the number in its header, then those of its list.
-    pub(super) fn push(&mut self, sqns: impl Iterator<Item = Sqn>) -> Result<(), Discard> {
+    pub(super) fn push(
+        &mut self,
+        sqns: impl Iterator<Item = Sqn>,
+        nla: u8,
+    ) -> Result<(), Discard> {
         if self.ncfs >= NCFS_MAX {
             return Err(Discard::NakOverflow);
         }
@@ -54,7 +60,8 @@ impl<H: Heap> NcfQueue<H> {
             if tail.wrapping_sub(self.head) >= SQNS_MAX {
                 return Err(Discard::NakOverflow);
             }
-            self.write(tail, Entry { sqn, last: false })?;
+            let last = false;
+            self.write(tail, Entry { sqn, last, nla })?;
             tail = tail.wrapping_add(1);
         }
         if let Some(entry) = self.entries.get_mut(place(tail.wrapping_sub(1))) {
@@ -88,8 +95,8 @@ impl<H: Heap> NcfQueue<H> {
         entry
     }
 
-    /// The oldest NCF: the number of its header, and its list.
-    pub(super) fn pop(&mut self) -> Option<(Sqn, NakList)> {
+    /// The oldest NCF: the number of its header, its list and the address that it names.
+    pub(super) fn pop(&mut self) -> Option<(Sqn, NakList, u8)> {
         let first = self.take()?;
         self.ncfs = self.ncfs.saturating_sub(1);
         let mut list = NakList::default();
@@ -100,7 +107,7 @@ impl<H: Heap> NcfQueue<H> {
             // Cannot overflow: a NAK's list is no longer than an NCF's.
             let _ = list.push(entry.sqn);
         }
-        Some((first.sqn, list))
+        Some((first.sqn, list, first.nla))
     }
 }
 

@@ -95,10 +95,10 @@ impl<P, H: Heap> Source<P, H> {
     /// Mirrors the oldest NAK that waits. Not held back by the rate: RFC 3208 §5.2 wants it at once,
     /// and it spares repairs.
     fn emit_ncf(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
-        let (sqn, list) = self.ncfs.pop()?;
+        let (sqn, list, nla) = self.ncfs.pop()?;
         let body = Nak {
             sqn,
-            source: self.config.nla,
+            source: self.nlas.named(nla),
             group: self.config.group,
         };
         let options = NcfOptions {
@@ -117,7 +117,7 @@ impl<P, H: Heap> Source<P, H> {
             sqn: self.spm.sqn(),
             trail: self.window.trail(),
             lead: self.window.lead(),
-            path: self.config.nla,
+            path: self.nlas.now(),
         };
         let options = SpmOptions {
             fin: self.closing.announces_fin(),

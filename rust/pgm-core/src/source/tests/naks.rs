@@ -329,3 +329,41 @@ fn asking_again_does_not_send_a_repair_to_the_end_of_the_queue() {
     let repaired: Vec<Sqn> = repairs.iter().map(|s| s.data().0).collect();
     assert_eq!(repaired, [sqns[5], sqns[2]]);
 }
+
+// req: WIRE-10
+#[test]
+fn a_source_that_moves_announces_it_and_goes_on_repairing() {
+    let (mut bench, sqns) = sent(3);
+    let tsi = bench.source.config().tsi;
+    let moved = |n| Addr::V4([10, 9, 0, n]);
+    let ask = |bench: &mut Bench, nla| {
+        let nak = Nak {
+            source: nla,
+            ..nak_body(sqns[0])
+        };
+        let result = bench.receive(Repr::Nak(nak, NakOptions::default()));
+        let sent = bench.run_for(20);
+        let confirmed = of_kind(&sent, Ncf).first().map(|ncf| ncf.body.clone());
+        if let Some(ncf) = confirmed {
+            assert_eq!(ncf, Body::Ncf(nak));
+        }
+        (result, of_kind(&sent, Rdata).len())
+    };
+    for n in 1..4 {
+        assert_eq!(ask(&mut bench, moved(n)), (Err(Discard::OtherSession), 0));
+        bench.source.relocate(moved(n));
+        let spm = bench.poll().unwrap();
+        assert_eq!(spm.kind, Spm);
+        assert!(matches!(spm.body, Body::Spm(spm) if spm.path == moved(n)));
+        // NAKs name the first address, the one before and the one of now.
+        assert_eq!(ask(&mut bench, NLA), (Ok(()), 1));
+        assert_eq!(ask(&mut bench, moved(n)), (Ok(()), 1));
+        if n > 1 {
+            assert_eq!(ask(&mut bench, moved(n - 1)), (Ok(()), 1));
+        }
+    }
+    assert_eq!(ask(&mut bench, moved(1)), (Err(Discard::OtherSession), 0));
+    bench.source.relocate(NLA);
+    assert_eq!(ask(&mut bench, NLA), (Ok(()), 1));
+    assert_eq!(bench.source.config().tsi, tsi);
+}
