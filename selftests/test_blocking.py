@@ -17,6 +17,9 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
+
+ktap.usual_variants(variant.ALL)
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 

@@ -13,6 +13,7 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 
 NO_PROTOCOL = (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT)
 
@@ -71,7 +72,7 @@ def test_no_socketpair():
         raise AssertionError("there is a pair")
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_every_role_and_its_names():
     """Source, listener, session and datagram; getsockname and getpeername of each."""
     # req: RCV-24 WIRE-07
@@ -79,17 +80,17 @@ def test_every_role_and_its_names():
         one, two = lan.hosts
         with pgm.listener(two) as listening, pgm.datagram(two) as bus:
             ktap.equal(option(listening, socket.SO_ACCEPTCONN), 1)
-            ktap.equal(listening.getsockname(), (pgm.GROUP, pgm.PORT))
-            ktap.equal(bus.getsockname(), (pgm.GROUP, pgm.PORT))
+            ktap.equal(listening.getsockname()[:2], (pgm.GROUP, pgm.PORT))
+            ktap.equal(bus.getsockname()[:2], (pgm.GROUP, pgm.PORT))
             with pgm.source(one) as source:
-                ktap.equal(source.getpeername(), (pgm.GROUP, pgm.PORT))
+                ktap.equal(source.getpeername()[:2], (pgm.GROUP, pgm.PORT))
                 ktap.equal(source.getsockname()[0], one.address)
                 source.send(b"hello")
                 session, peer = pgm.accept(listening)
                 port = int.from_bytes(pgm.tsi(source)[6:], "big")
-                ktap.equal(peer, (one.address, port))
+                ktap.equal(peer[:2], (one.address, port))
                 ktap.equal(session.getpeername(), peer)
-                ktap.equal(session.getsockname(), (pgm.GROUP, pgm.PORT))
+                ktap.equal(session.getsockname()[:2], (pgm.GROUP, pgm.PORT))
                 ktap.equal(pgm.tsi(session), pgm.tsi(source))
                 ktap.equal(option(session, socket.SO_TYPE), socket.SOCK_RDM)
                 ktap.equal(option(session, socket.SO_PROTOCOL), pgm.IPPROTO_PGM)
@@ -98,7 +99,7 @@ def test_every_role_and_its_names():
                 session.close()
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_source_bound_to_an_address():
     """bind() to a local address and port 0 chooses where a source sends from."""
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
@@ -111,13 +112,13 @@ def test_source_bound_to_an_address():
             session.close()
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_sendto_connects():
     """The first sendto() of an unconnected socket is a connect()."""
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         with pgm.pgm_socket(lan.hosts[0]) as source:
             source.sendto(b"x", (pgm.GROUP, pgm.PORT))
-            ktap.equal(source.getpeername(), (pgm.GROUP, pgm.PORT))
+            ktap.equal(source.getpeername()[:2], (pgm.GROUP, pgm.PORT))
             source.sendto(b"y", (pgm.GROUP, pgm.PORT))
             source.send(b"z")
             session, _ = pgm.accept(listening)

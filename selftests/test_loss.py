@@ -12,6 +12,9 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
+
+ktap.usual_variants(variant.ALL)
 
 # 2 Mbit/s with a window of 200 ms: what is missing for longer is gone.
 WINDOW = (2_000, 200, 0)

@@ -15,16 +15,15 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 import wire
 
-# Where the address families stand.
-AFI_AT = {
-    wire.SPM: (28,),
-    wire.POLL: (24,),
-    wire.NAK: (20, 28),
-    wire.NNAK: (20, 28),
-    wire.NCF: (20, 28),
-}
+ktap.usual_variants(variant.ALL)
+
+# Where the address families stand; a second one is behind the first address.
+AFI_AT = {wire.SPM: 28, wire.POLL: 24, wire.NAK: 20, wire.NNAK: 20, wire.NCF: 20}
+TWO_ADDRESSES = (wire.NAK, wire.NNAK, wire.NCF)
+STRANGERS = {4: ("10.77.0.99", "239.192.7.99"), 6: ("fd77::99", "ff15::7:99")}
 GSI = b"\x0a\x0b\x0c\x0d\x0e\x0f"
 
 
@@ -33,9 +32,10 @@ class Attacker:
 
     def __init__(self, lan):
         self.host = lan.hosts[2]
+        how = (socket.SOCK_DGRAM,) if variant.now().udp else (socket.SOCK_RAW, pgm.IPPROTO_PGM)
         with self.host:
-            self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, pgm.IPPROTO_PGM)
-        self.raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+            self.raw = socket.socket(variant.now().family, *how)
+        pgm.set_options(self.raw, pgm.multicast(loop=0))
         self.capture = wire.Capture(self.host)
 
     def __enter__(self):
@@ -47,7 +47,7 @@ class Attacker:
 
     def send(self, data, to):
         """One PGM packet."""
-        self.raw.sendto(data, (to, 0))
+        self.raw.sendto(data, (to, variant.port(to)))
 
     def answers(self):
         """What came to this host alone, or speaks of our session."""
@@ -109,8 +109,10 @@ def bad_headers(session):
             yield whole[:6] + b"\0\0" + whole[8:]  # data without a checksum
         for length in (1, 7, 9, 100, 0xFFFF):
             yield wire.with_checksum(whole[:14] + struct.pack("!H", length) + whole[16:])
-        for at in AFI_AT.get(whole[4], ()):
-            for family in (0, 2, 3, 0xFFFF):
+        at = AFI_AT.get(whole[4])
+        places = (at, at + len(wire.nla(session.address))) if whole[4] in TWO_ADDRESSES else (at,)
+        for at in places if at else ():
+            for family in (0, 3, 0xFFFF, 2 if variant.now().version == 4 else 1):
                 yield wire.with_checksum(whole[:at] + struct.pack("!H", family) + whole[at + 2 :])
     for kind in (3, 6, 7, 0xE, 0xF):
         yield wire.packet(kind, session.down, GSI, bytes(24))
@@ -260,12 +262,13 @@ def test_naks_of_other_sessions():
             gsi, port = identifier[:6], int.from_bytes(identifier[6:], "big")
             right = wire.Session(one.address, pgm.GROUP, pgm.PORT, port, gsi)
             before = pgm.stats(source)
+            others = STRANGERS[variant.now().version]
             wrong = [
                 wire.Session(one.address, pgm.GROUP, pgm.PORT, port, GSI).nak(wire.NAK, 3),
                 wire.Session(one.address, pgm.GROUP, pgm.PORT + 1, port, gsi).nak(wire.NAK, 3),
                 wire.Session(one.address, pgm.GROUP, pgm.PORT, port ^ 1, gsi).nak(wire.NAK, 3),
-                right.nak(wire.NAK, 3, source="10.77.0.99"),
-                right.nak(wire.NAK, 3, group="239.192.7.99"),
+                right.nak(wire.NAK, 3, source=others[0]),
+                right.nak(wire.NAK, 3, group=others[1]),
                 right.nak(wire.NNAK, 3),
             ]
             for packet in wrong:

@@ -14,6 +14,7 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 
 MEGABYTES = 200
 MESSAGE = 22_000  # many packets for one call: the test is about packets, not about Python
@@ -110,7 +111,7 @@ def test_200_megabytes():
         assert total < 1 << 20, f"{total} bytes more in {ours}"
 
 
-@ktap.test(timeout=120)
+@ktap.test(timeout=120, variants=variant.ALL)
 def test_sessions_come_and_go():
     """Hundreds of sessions, ended and broken off, leave nothing."""
 

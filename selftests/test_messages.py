@@ -14,6 +14,9 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
+
+ktap.usual_variants(variant.ALL)
 
 EOR, TRUNC, PEEK = socket.MSG_EOR, socket.MSG_TRUNC, socket.MSG_PEEK
 
@@ -187,21 +190,30 @@ def test_control_buffer_too_small():
 
 @ktap.test
 def test_ip_control_messages():
-    """IP_PKTINFO, IP_RECVTTL and SO_TIMESTAMP as with UDP."""
+    """IP_PKTINFO, IP_RECVTTL (or their IPv6 sisters) and SO_TIMESTAMP as with UDP."""
+    if variant.now().version == 4:
+        level, ttls, info = socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, socket.IP_PKTINFO
+        want_ttl, want_info, ttl = pgm.IP_RECVTTL, info, socket.IP_TTL
+        shape = "=i4x4s"
+    else:
+        level, ttls, info = socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, socket.IPV6_PKTINFO
+        want_ttl, want_info = socket.IPV6_RECVHOPLIMIT, socket.IPV6_RECVPKTINFO
+        ttl, shape = socket.IPV6_HOPLIMIT, "=16si"
     with Pair() as (source, bus):
-        source.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 7)
-        bus.setsockopt(socket.IPPROTO_IP, socket.IP_PKTINFO, 1)
-        bus.setsockopt(socket.IPPROTO_IP, pgm.IP_RECVTTL, 1)
+        source.setsockopt(level, ttls, 7)
+        bus.setsockopt(level, want_info, 1)
+        bus.setsockopt(level, want_ttl, 1)
         bus.setsockopt(socket.SOL_SOCKET, 29, 1)  # SO_TIMESTAMP
         source.send(b"x")
         _, ancillary, _, _ = bus.recvmsg(10, 512)
-        found = {(level, kind): data for level, kind, data in ancillary}
+        found = {(layer, kind): data for layer, kind, data in ancillary}
         # req: ADDR-19
-        ttl = found[socket.IPPROTO_IP, socket.IP_TTL]
-        ktap.equal(struct.unpack("=i", ttl)[0], 7)
-        index, _, group = struct.unpack("=i4s4s", found[socket.IPPROTO_IP, socket.IP_PKTINFO])
+        ktap.equal(struct.unpack("=i", found[level, ttl])[0], 7)
+        values = struct.unpack(shape, found[level, info])
+        (index,) = (value for value in values if isinstance(value, int))
+        (group,) = (value for value in values if isinstance(value, bytes))
         assert index > 0
-        ktap.equal(socket.inet_ntoa(group), pgm.GROUP)
+        ktap.equal(socket.inet_ntop(variant.now().family, group), pgm.GROUP)
         assert (socket.SOL_SOCKET, 29) in found
 
 

@@ -11,8 +11,12 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
+
+ktap.usual_variants(variant.ALL)
 
 COUNT = 300
+OTHER = {4: "239.192.7.9", 6: "ff15::7:9"}
 
 
 def collect(bus, sources, count):
@@ -30,10 +34,10 @@ def check(lan, host, interface, impair=None):
     """Two sources and three receivers on a host: every receiver gets all of both."""
     if impair:
         host.netem(impair, interface)
-    address = "127.0.0.1" if interface == "lo" else host.address
-    where = {"ip_multicast_if": socket.inet_aton(address)}
+    index = host.index(interface)
+    where = pgm.multicast(interface=index)
     sent = [pgm.messages(COUNT, (1, 1000), seed) for seed in (1, 2)]
-    buses = [pgm.datagram(host, interface=address) for _ in range(3)]
+    buses = [pgm.datagram(host, interface=index) for _ in range(3)]
     readers = [pgm.Background(collect, bus, 2, COUNT) for bus in buses]
     sources = [pgm.source(host, options={pgm.PGM_AMBIENT_SPM: 50_000}, **where) for _ in range(2)]
     for source in sources:
@@ -112,7 +116,7 @@ def test_loop_off():
         with (
             pgm.datagram(one) as here,
             pgm.datagram(two) as there,
-            pgm.source(one, ip_multicast_loop=0) as source,
+            pgm.source(one, **pgm.multicast(loop=0)) as source,
         ):
             source.send(b"x")
             ktap.equal(there.recv(10), b"x")
@@ -147,8 +151,8 @@ def test_groups_do_not_leak():
     # req: RCV-24
     with net.shared() as lan:
         one, two = lan.hosts
-        other = "239.192.7.9"
-        joined = pgm.datagram(two, at=("0.0.0.0", pgm.PORT))
+        other = OTHER[variant.now().version]
+        joined = pgm.datagram(two, at=(pgm.ANY, pgm.PORT))
         pgm.join(joined, other)
         strangers = [
             pgm.datagram(two, at=(other, pgm.PORT)),
@@ -156,7 +160,7 @@ def test_groups_do_not_leak():
             pgm.pgm_socket(two),
         ]
         strangers[2].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        strangers[2].bind(("0.0.0.0", pgm.PORT))
+        strangers[2].bind((pgm.ANY, pgm.PORT))
         with pgm.source(one) as source:
             source.send(b"x")
             ktap.equal(joined.recv(10), b"x")

@@ -13,6 +13,9 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
+
+ktap.usual_variants(variant.ALL)
 
 MESSAGE = b"from nobody to nobody"
 

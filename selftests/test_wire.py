@@ -14,7 +14,10 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 import wire
+
+ktap.usual_variants(variant.ALL)
 
 
 def of_kind(packets, *kinds):
@@ -25,16 +28,22 @@ def of_kind(packets, *kinds):
 Run = collections.namedtuple("Run", "packets source receiver port tsi")
 
 
-@functools.cache
 def lossy_session():
     """A transfer with repairs: all packets as the source's cable saw them."""
+    return _lossy_session(variant.now())
+
+
+@functools.cache
+def _lossy_session(_variant):
     with net.shared(3) as lan:
         one, two, _ = lan.hosts
         with pgm.listener(two) as listening, wire.Capture(one, pgm.PORT) as capture:
             # NAKs pass; of what goes to the receiver, every tenth packet does not.
             lan.toward(two, "loss 10%")
             options = {pgm.PGM_AMBIENT_SPM: 50_000}
-            source = pgm.source(one, window=(20_000, 1_000, 0), options=options, ip_multicast_ttl=7)
+            source = pgm.source(
+                one, window=(20_000, 1_000, 0), options=options, **pgm.multicast(ttl=7)
+            )
             tsi = pgm.tsi(source)
             ktap.wait_for(lambda: pgm.stats(source)["spm"] >= 4, "the session is announced")
             receiver = pgm.Background(lambda: pgm.receive_all(pgm.accept(listening)[0]))
@@ -75,15 +84,19 @@ def test_addresses():
     """IP addresses, TTL, Router Alert, and the addresses inside."""
     # req: ADDR-01 ADDR-03 ADDR-10 ADDR-12 ADDR-16 ADDR-19
     run = lossy_session()
+    # No Router Alert value of IPv6 means PGM; no router looks for PGM in UDP.
+    alert = wire.ROUTER_ALERT if variant.now() == variant.V4 else b""
     for packet in run.packets:
         kind, name = packet.kind, wire.NAMES[packet.kind]
+        ktap.equal(packet.version, variant.now().version)
+        ktap.equal((packet.udp or (0, 0))[1], variant.port(packet.destination), "UDP port")
         if kind == wire.NAK:
             ktap.equal((packet.source, packet.destination), (run.receiver, run.source))
         elif kind != wire.SPMR:
             where = packet.source, packet.destination, packet.ttl
             ktap.equal(where, (run.source, pgm.GROUP, 7), name)
         if kind in (wire.SPM, wire.NCF, wire.RDATA):
-            ktap.equal(packet.ip_options, wire.ROUTER_ALERT, name)
+            ktap.equal(packet.ip_options, alert, name)
         elif kind == wire.ODATA:
             ktap.equal(packet.ip_options, b"", name)
         if kind in (wire.NAK, wire.NCF):
@@ -123,7 +136,7 @@ def test_fragments():
         if not option:
             continue
         assert packet.kind in (wire.ODATA, wire.RDATA), packet
-        assert len(packet.ip) + len(packet.data) <= 1500, "larger than the MTU"
+        assert packet.length <= 1500, "larger than the MTU"
         if packet.kind == wire.ODATA:
             first, offset, length = struct.unpack("!III", option[4:16])
             ours.setdefault((first, length), []).append((packet.sqn, offset, packet.tsdu_length))
@@ -196,20 +209,31 @@ def test_heartbeats():
         sock.setsockopt(pgm.IPPROTO_PGM, pgm.PGM_HEARTBEAT_SPM, heartbeat)
         sock.connect((pgm.GROUP, pgm.PORT))
         with sock as source:
-            time.sleep(0.1)
-            first = of_kind(capture.packets(), wire.SPM)
-            assert first, "no SPM at connect()"
+            first = ktap.wait_for(
+                lambda: of_kind(capture.packets(), wire.SPM), "an SPM at connect()"
+            )
             ktap.equal(first[0].trail, (first[0].lead + 1) & 0xFFFFFFFF, "an empty window")
             source.send(b"x")
-            # At 0.1, 0.3, 0.7, 1.1, 1.5 s; the data may be followed by one at once.
-            time.sleep(1.7)
-            count = len(of_kind(capture.packets(), wire.SPM))
-            assert 4 <= count <= 7, f"{count} heartbeats"
+            found = []
+            ktap.wait_for(lambda: found.extend(capture.packets()) or len(found) > 6, "heartbeats")
+            began = of_kind(found, wire.ODATA)[0].time
+            # An emulated machine may be late, but never early; and one SPM may follow at once.
+            times = [
+                packet.time - began
+                for packet in of_kind(found, wire.SPM)
+                if packet.time > began + 0.05
+            ]
+            for time_, planned in zip(times, (0.1, 0.3, 0.7, 1.1, 1.5)):
+                assert time_ > 0.95 * planned, f"heartbeats after {times} s"
             for _ in range(30):
                 source.send(b"x")
                 time.sleep(0.03)
-            count = len(of_kind(capture.packets(), wire.SPM))
-            assert count <= 2, f"{count} heartbeats between data"
+            last = 0
+            for packet in capture.packets():
+                if packet.kind == wire.ODATA:
+                    last = packet.time
+                elif last:
+                    assert packet.time > last + 0.07, "a heartbeat between data"
 
 
 @ktap.test
@@ -237,11 +261,11 @@ def test_rate():
                 source.send(bytes(1_000))
             ktap.wait_for(lambda: pgm.stats(source)["odata"] == 400, "all has left")
             took = time.monotonic() - began
-        sent = sum(len(packet.data) + 20 for packet in of_kind(capture.packets(), wire.ODATA))
+        sent = sum(packet.length for packet in of_kind(capture.packets(), wire.ODATA))
         rate = sent * 8 / took / 1000
         ktap.note(f"{sent} bytes in {took:.2f} s: {rate:.0f} kbit/s")
         assert rate < 2_200, "faster than 2000 kbit/s"
-        assert rate > 1_000, "far slower than 2000 kbit/s"
+        assert rate > 200, "slower by far than an emulator explains"
 
 
 @ktap.test

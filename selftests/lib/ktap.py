@@ -11,6 +11,8 @@ import sys
 import time
 import traceback
 
+import variant
+
 # A line of the kernel log that fails the test during which it appeared.
 KERNEL_TROUBLE = re.compile(
     r"BUG|WARNING|Call Trace|Oops|unreferenced|suspicious RCU|refcount|panic|UBSAN|KASAN|"
@@ -21,6 +23,7 @@ TIMEOUT = 60  # seconds for one test, unless it says otherwise
 
 _tests = []
 _before = []
+_usual = (variant.V4,)
 _kept = contextlib.ExitStack()
 
 
@@ -54,32 +57,57 @@ class KernelLog:
         return lines
 
 
-def test(function=None, *, timeout=TIMEOUT, name=None):
-    """Marks a function as a test."""
+class Case:
+    """A function to run over one variant."""
+
+    def __init__(self, name, function, timeout, over, several):
+        self.base, self.function, self.timeout, self.over = name, function, timeout, over
+        self.name = f"{name}[{over}]" if several else name
+
+    def answers_to(self, word):
+        """Does a word of the command line mean this one?"""
+        return word in (self.base, self.name)
+
+
+def usual_variants(variants):
+    """The variants of all cases from here on that do not name theirs."""
+    global _usual
+    _usual = variants
+
+
+def test(function=None, *, timeout=TIMEOUT, name=None, variants=None):
+    """Marks a function as a test: one case for each of its variants."""
+    several = variants or _usual
 
     def mark(inner):
-        _tests.append((name or inner.__name__.removeprefix("test_"), inner, timeout))
+        label = name or inner.__name__.removeprefix("test_")
+        _tests.extend(
+            Case(label, inner, timeout, over, len(several) > 1)
+            for over in several
+            if over in variant.SUPPORTED
+        )
         return inner
 
     return mark(function) if function else mark
 
 
-def each(cases, *, timeout=TIMEOUT):
+def each(cases, *, timeout=TIMEOUT, variants=None):
     """Marks a function as one test per case: {name: argument}."""
 
     def mark(inner):
         for name, case in cases.items():
-            test(functools.partial(inner, case), timeout=timeout, name=name)
+            test(functools.partial(inner, case), timeout=timeout, name=name, variants=variants)
         return inner
 
     return mark
 
 
 def take_cases():
-    """(case, name of its function) of all that was marked, which is then forgotten."""
-    cases = [(name, getattr(inner, "func", inner).__name__) for name, inner, _ in _tests]
+    """(case without its variant, name of its function) of all that was marked, now forgotten."""
+    cases = {case.base: getattr(case.function, "func", case.function).__name__ for case in _tests}
     _tests.clear()
-    return cases
+    usual_variants((variant.V4,))
+    return list(cases.items())
 
 
 def before_each(function):
@@ -123,14 +151,15 @@ def _explain(error):
     note(f"{type(error).__name__}: {error}")
 
 
-def _one(number, name, function, timeout, log):
-    faulthandler.dump_traceback_later(timeout, exit=True)
+def _one(number, case, log):
+    faulthandler.dump_traceback_later(case.timeout, exit=True)
+    variant.enter(case.over)
     started = time.monotonic()
     verdict, directive = "ok", ""
     try:
         for prepare in _before:
             prepare()
-        function()
+        case.function()
     except Skip as reason:
         directive = f" # SKIP {reason}"
     except Exception as error:  # noqa: BLE001 # a test may fail in any way
@@ -143,8 +172,8 @@ def _one(number, name, function, timeout, log):
         verdict, directive = "not ok", ""
     seconds = time.monotonic() - started
     if seconds > 5:
-        note(f"{name}: {seconds:.1f} s")
-    print(f"{verdict} {number} {name}{directive}", flush=True)
+        note(f"{case.name}: {seconds:.1f} s")
+    print(f"{verdict} {number} {case.name}{directive}", flush=True)
     return verdict == "ok"
 
 
@@ -152,17 +181,26 @@ def main(setup=None):
     """Runs the tests of this file, or those named on the command line."""
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("tests", nargs="*", metavar="TEST", help="run these only")
+    parser.add_argument("--variant", choices=map(str, variant.ALL), help="over this one only")
     parser.add_argument("--list", action="store_true", help="list the tests")
     args = parser.parse_args()
+    chosen = [
+        case
+        for case in _tests
+        if args.variant in (None, str(case.over))
+        and (not args.tests or any(map(case.answers_to, args.tests)))
+    ]
     if args.list:
-        print("\n".join(name for name, _, _ in _tests))
+        print("\n".join(case.name for case in chosen))
         return
-    unknown = set(args.tests) - {name for name, _, _ in _tests}
+    unknown = [w for w in args.tests if not any(case.answers_to(w) for case in _tests)]
     if unknown:
-        parser.error(f"no such test: {', '.join(sorted(unknown))}")
-    chosen = [t for t in _tests if not args.tests or t[0] in args.tests]
+        parser.error(f"no such test: {', '.join(unknown)}")
     faulthandler.enable()
     print("KTAP version 1", flush=True)
+    if not chosen:
+        print(f"1..0 # SKIP nothing over {args.variant}", flush=True)
+        return
     try:
         if setup:
             setup()
@@ -171,7 +209,7 @@ def main(setup=None):
         return
     print(f"1..{len(chosen)}", flush=True)
     log = KernelLog()
-    passed = [_one(n, *chosen_test, log) for n, chosen_test in enumerate(chosen, 1)]
+    passed = [_one(n, case, log) for n, case in enumerate(chosen, 1)]
     _kept.close()
     # Threads that a failed test left behind must not keep the process.
     sys.stdout.flush()

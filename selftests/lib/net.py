@@ -12,9 +12,11 @@ import subprocess
 import threading
 
 import ktap
+import variant
 from ktap import wait_for
 
 CLONE_NEWNET = 0x40000000
+QUIET_IPV6 = {"accept_dad": 0, "accept_ra": 0, "router_solicitations": 0, "addr_gen_mode": 1}
 _libc = ctypes.CDLL(None, use_errno=True)
 _serial = itertools.count()
 
@@ -43,12 +45,22 @@ def _setns(fd):
 class Host:
     """A network namespace. `with host:` moves this thread into it."""
 
-    def __init__(self, name, address=None):
+    def __init__(self, name, number=0):
         self.name = name  # of the namespace
-        self.address = address  # on eth0
-        self.mac = "02:00:" + ":".join(f"{byte:02x}" for byte in socket.inet_aton(address or "0"))
+        self.addresses = {4: f"10.77.0.{number}", 6: f"fd77::{number}"}  # on eth0
+        self.mac = f"02:00:0a:4d:00:{number:02x}"
         self._impaired = set()  # devices
         self._home = threading.local()
+
+    @property
+    def address(self):
+        """On eth0, of the family of the case that runs."""
+        return self.addresses[variant.now().version]
+
+    def index(self, device="eth0"):
+        """The number of a device."""
+        with self:
+            return socket.if_nametoindex(device)
 
     def __enter__(self):
         here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -122,7 +134,7 @@ class Lan:
         self.bridged = hosts != 2 if bridge is None else bridge
         self.mtu = mtu
         prefix = f"pgm-{os.getpid()}-{next(_serial)}"
-        self.hosts = [Host(f"{prefix}-h{n}", f"10.77.0.{n + 1}") for n in range(hosts)]
+        self.hosts = [Host(f"{prefix}-h{n}", n + 1) for n in range(hosts)]
         self.bridge = Host(f"{prefix}-br") if self.bridged else None
 
     def __enter__(self):
@@ -144,12 +156,12 @@ class Lan:
     def _build(self):
         batch = [f"netns add {host.name}" for host in self.everyone()]
         run("ip", "-batch", "-", input="\n".join(batch))
-        for host in self.everyone():
-            # No router solicitations and duplicate address detection between our packets.
-            with contextlib.suppress(FileNotFoundError):
-                host.sysctl("net/ipv6/conf/all/disable_ipv6", 1)
-                host.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
+        for host in self.hosts:
+            # Nothing that IPv6 says of itself stands between our packets, save MLD.
+            for name, value in QUIET_IPV6.items():
+                host.sysctl(f"net/ipv6/conf/default/{name}", value)
         if self.bridge:
+            self.bridge.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
             self._batch(
                 self.bridge,
                 "link add br0 type bridge mcast_snooping 0 forward_delay 0 stp_state 0",
@@ -173,13 +185,24 @@ class Lan:
                 host,
                 "link set lo up",
                 "link set lo multicast on",
-                f"addr add {host.address}/24 dev eth0",
+                f"addr add {host.addresses[4]}/24 dev eth0",
                 "link set eth0 up",
                 "route add 224.0.0.0/4 dev eth0",
+                # No IPv6 on a device whose packets are too small for it (RFC 8200 section 5).
                 *(
-                    f"neigh add {other.address} lladdr {other.mac} dev eth0 nud permanent"
+                    [
+                        f"addr add {host.addresses[6]}/64 dev eth0 nodad",
+                        "route add ff00::/8 dev lo table local",
+                    ]
+                    if self.mtu >= 1280
+                    else []
+                ),
+                *(
+                    f"neigh add {address} lladdr {other.mac} dev eth0 nud permanent"
                     for other in self.hosts
                     if other is not host and not self.arp
+                    for address in other.addresses.values()
+                    if ":" not in address or self.mtu >= 1280
                 ),
             )
         wait_for(self._up, "all links are up", interval=0.05)

@@ -12,6 +12,7 @@ import subprocess
 import threading
 
 import ktap
+import variant
 from ktap import Skip, wait_for
 
 IPPROTO_PGM = 113
@@ -29,6 +30,7 @@ PGM_NAK_NCF_RETRIES = 16
 PGM_NAK_DATA_RETRIES = 17
 PGM_ABORT_ON_RESET = 21
 PGM_TSI = 23
+PGM_UDP_ENCAP = 24
 PGM_GET_LOSS = 27
 PGM_RCVINFO = 30
 PGM_RECVRCVINFO = 30
@@ -48,8 +50,10 @@ IP_RECVTTL = 12
 IP_MULTICAST_ALL = 49
 MSG_EOR = socket.MSG_EOR
 
-GROUP = "239.192.7.1"
-PORT = 7500  # another one for each test: sources outlive their close() for a while
+# Of the case that runs: the port is another one for each, because sources outlive their close().
+GROUPS = {4: "239.192.7.1", 6: "ff15::7:1"}
+ANYWHERE = {4: "0.0.0.0", 6: "::"}
+GROUP, ANY, PORT = GROUPS[4], ANYWHERE[4], 7500
 
 # Repair quickly: the network of a test is microseconds long.
 QUICK = {PGM_NAK_BO_IVL: 5_000, PGM_NAK_RPT_IVL: 60_000, PGM_NAK_RDATA_IVL: 120_000}
@@ -88,9 +92,13 @@ def need_module():
 
 
 def pgm_socket(host=None, proto=IPPROTO_PGM, kind=socket.SOCK_RDM):
-    """A PGM socket on a host."""
+    """A PGM socket on a host, of the family and with the encapsulation of the case that runs."""
     with host or contextlib.nullcontext():
-        return socket.socket(socket.AF_INET, kind, proto)
+        sock = socket.socket(variant.now().family, kind, proto)
+    if variant.now().udp:
+        ports = struct.pack("!HH", variant.UNICAST, variant.MULTICAST)
+        sock.setsockopt(IPPROTO_PGM, PGM_UDP_ENCAP, ports)
+    return sock
 
 
 def set_int(sock, option, value):
@@ -117,12 +125,14 @@ def timeouts(sock, receive=20.0, send=20.0):
     return sock
 
 
-def _next_port():
-    global PORT
+def _next_case():
+    global GROUP, ANY, PORT
     PORT += 1
+    version = variant.now().version
+    GROUP, ANY = GROUPS[version], ANYWHERE[version]
 
 
-ktap.before_each(_next_port)
+ktap.before_each(_next_case)
 
 
 def source(host=None, to=None, window=(20_000, 10_000, 0), options=None, **socket_options):
@@ -132,9 +142,7 @@ def source(host=None, to=None, window=(20_000, 10_000, 0), options=None, **socke
         set_window(sock, *window)
     for option, value in (options or {}).items():
         set_int(sock, option, value)
-    for name, value in socket_options.items():
-        level, option = _option(name)
-        sock.setsockopt(level, option, value)
+    set_options(sock, socket_options)
     sock.connect(to or (GROUP, PORT))
     return sock
 
@@ -145,34 +153,56 @@ def listener(host=None, at=None, backlog=5, options=None, **socket_options):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     for option, value in (QUICK | (options or {})).items():
         set_int(sock, option, value)
-    for name, value in socket_options.items():
-        level, option = _option(name)
-        sock.setsockopt(level, option, value)
+    set_options(sock, socket_options)
     sock.bind(at or (GROUP, PORT))
     sock.listen(backlog)
     return sock
 
 
-def datagram(host=None, at=None, interface="0.0.0.0", options=None):
-    """A datagram-role socket that has joined its group."""
+def datagram(host=None, at=None, interface=0, options=None):
+    """A datagram-role socket that has joined its group on an interface (by number, 0: by route)."""
     sock = timeouts(pgm_socket(host))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     for option, value in (QUICK | (options or {})).items():
         set_int(sock, option, value)
     sock.bind(at or (GROUP, PORT))
-    join(sock, GROUP if at is None or at[0] == "0.0.0.0" else at[0], interface)
+    join(sock, GROUP if at is None or at[0] == ANY else at[0], interface)
     return sock
 
 
-def _option(name):
-    level = socket.IPPROTO_IP if name.startswith("ip_") else socket.SOL_SOCKET
-    return level, getattr(socket, name.upper())
+def set_options(sock, named):
+    """Options by their names: {"ip_tos": 8, "so_rcvbuf": 65536}."""
+    levels = {"ip": socket.IPPROTO_IP, "ipv6": socket.IPPROTO_IPV6}
+    for name, value in named.items():
+        level = levels.get(name.partition("_")[0], socket.SOL_SOCKET)
+        sock.setsockopt(level, getattr(socket, name.upper()), value)
 
 
-def join(sock, group=GROUP, interface="0.0.0.0"):
-    """IP_ADD_MEMBERSHIP"""
-    value = socket.inet_aton(group) + socket.inet_aton(interface)
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, value)
+def multicast(ttl=None, loop=None, interface=None):
+    """How a source sends, in the options of its family: `source(host, **multicast(ttl=7))`."""
+    if variant.now().version == 4:
+        where = None if interface is None else struct.pack("=4x4xi", interface)
+        wanted = {"ip_multicast_ttl": ttl, "ip_multicast_loop": loop, "ip_multicast_if": where}
+    else:
+        wanted = {
+            "ipv6_multicast_hops": ttl,
+            "ipv6_multicast_loop": loop,
+            "ipv6_multicast_if": interface,
+        }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def join(sock, group=None, interface=0, leave=False):
+    """IP_ADD_MEMBERSHIP or IPV6_JOIN_GROUP on an interface, by number (0: by route), or the end."""
+    group = group or GROUP
+    if ":" in group:
+        option = socket.IPV6_LEAVE_GROUP if leave else socket.IPV6_JOIN_GROUP
+        value = socket.inet_pton(socket.AF_INET6, group) + struct.pack("=i", interface)
+        sock.setsockopt(socket.IPPROTO_IPV6, option, value)
+    else:
+        option = socket.IP_DROP_MEMBERSHIP if leave else socket.IP_ADD_MEMBERSHIP
+        value = socket.inet_aton(group) + struct.pack("=4xi", interface)
+        sock.setsockopt(socket.IPPROTO_IP, option, value)
 
 
 def accept(listening):

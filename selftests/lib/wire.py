@@ -5,6 +5,8 @@ import select
 import socket
 import struct
 
+import variant
+
 SPM, POLL, POLR, ODATA, RDATA = 0x00, 0x01, 0x02, 0x04, 0x05
 NAK, NNAK, NCF, SPMR, ACK = 0x08, 0x09, 0x0A, 0x0C, 0x0D
 NAMES = {
@@ -39,9 +41,14 @@ def checksum(data):
     return ~total & 0xFFFF or 0xFFFF
 
 
+def packed(address):
+    """The bytes of an address of either family."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
 def nla(address):
-    """AFI 1, reserved, IPv4 address."""
-    return struct.pack("!HH", 1, 0) + socket.inet_aton(address)
+    """AFI 1 or 2, reserved, IPv4 or IPv6 address."""
+    return struct.pack("!HH", 2 if ":" in address else 1, 0) + packed(address)
 
 
 def option(kind, body=b"", byte2=0, byte3=0):
@@ -143,13 +150,28 @@ class Session:
         }
 
 
+def text(address):
+    """The address of either family that some bytes are."""
+    return socket.inet_ntop(socket.AF_INET6 if len(address) == 16 else socket.AF_INET, address)
+
+
+def ip_header(data):
+    """(length of the IP header with its extension headers, protocol behind them, total length)."""
+    if data[0] >> 4 == 4:
+        return (data[0] & 15) * 4, data[9], struct.unpack("!H", data[2:4])[0]
+    following, at = data[6], 40
+    while following in (0, 43, 60):  # hop-by-hop options, routing, destination options
+        following, at = data[at], at + 8 + 8 * data[at + 1]
+    return at, following, 40 + struct.unpack("!H", data[4:6])[0]
+
+
 def read_nla(data, at):
     """(address, where it ends) of the NLA at an offset; the address is None if its AFI is unknown."""
     family = int.from_bytes(data[at : at + 2], "big")
     if family == 1:
-        return socket.inet_ntoa(data[at + 4 : at + 8]), at + 8
+        return text(data[at + 4 : at + 8]), at + 8
     if family == 2:
-        return socket.inet_ntop(socket.AF_INET6, data[at + 4 : at + 20]), at + 20
+        return text(data[at + 4 : at + 20]), at + 20
     return None, at + 4
 
 
@@ -168,11 +190,12 @@ def read_options(data, at):
 class Packet:
     """A PGM packet that was captured, and what it says."""
 
-    def __init__(self, data, time=0.0, outgoing=False, ip=None):
+    def __init__(self, data, time=0.0, outgoing=False, ip=None, udp=None):
         self.data = data
         self.time = time  # seconds since 1970, when the device saw it
         self.outgoing = outgoing
-        self.ip = ip  # its IPv4 header, options included
+        self.ip = ip  # its IP header, options or extension headers included
+        self.udp = udp  # (source port, destination port) if it is encapsulated
         self.sport, self.dport, kind, self.flags, self.checksum, self.gsi, self.tsdu_length = (
             struct.unpack("!HHBBH6sH", data[:16])
         )
@@ -213,24 +236,34 @@ class Packet:
         return at
 
     @property
+    def version(self):
+        """4 or 6."""
+        return self.ip[0] >> 4
+
+    @property
     def source(self):
         """The IP source address."""
-        return socket.inet_ntoa(self.ip[12:16])
+        return text(self.ip[12:16] if self.version == 4 else self.ip[8:24])
 
     @property
     def destination(self):
         """The IP destination address."""
-        return socket.inet_ntoa(self.ip[16:20])
+        return text(self.ip[16:20] if self.version == 4 else self.ip[24:40])
 
     @property
     def ttl(self):
-        """Of the IP header."""
-        return self.ip[8]
+        """Time to live, or hop limit."""
+        return self.ip[8 if self.version == 4 else 7]
 
     @property
     def ip_options(self):
-        """Of the IP header."""
-        return self.ip[20:]
+        """IP options, or extension headers."""
+        return self.ip[20 if self.version == 4 else 40 :]
+
+    @property
+    def length(self):
+        """Of the whole IP packet."""
+        return len(self.ip) + (8 if self.udp else 0) + len(self.data)
 
     @property
     def numbers(self):
@@ -262,7 +295,7 @@ class Packet:
 
 
 class Capture:
-    """IPv4 packets of protocol 113 that pass a device, without a process of its own."""
+    """PGM packets that pass a device, encapsulated or not, without a process of its own."""
 
     def __init__(self, host, port=None, device="eth0", buffer=8 << 20):
         self.port = port  # if given, only packets from or to this port
@@ -291,15 +324,22 @@ class Capture:
                 data, ancillary, _, where = self.sock.recvmsg(65536, 64)
             except BlockingIOError:
                 return found
-            if where[1] != 0x0800 or len(data) < 20 or data[9] != 113:
+            if where[1] not in (0x0800, 0x86DD) or len(data) < 20:
                 continue
-            header = (data[0] & 15) * 4
-            total = struct.unpack("!H", data[2:4])[0]
-            if total < header + 16:
+            header, protocol, total = ip_header(data)
+            begin, udp = header, None
+            if protocol == 17:
+                udp = struct.unpack("!HH", data[header : header + 4])
+                if udp[1] not in (variant.UNICAST, variant.MULTICAST):
+                    continue
+                begin += 8
+            elif protocol != 113:
                 continue
-            if self.port and self.port not in struct.unpack("!HH", data[header : header + 4]):
+            if total < begin + 16:
+                continue
+            if self.port and self.port not in struct.unpack("!HH", data[begin : begin + 4]):
                 continue
             seconds, nanos = struct.unpack("@ll", ancillary[0][2][:16])
             outgoing = where[2] == socket.PACKET_OUTGOING
             time = seconds + nanos / 1e9
-            found.append(Packet(data[header:total], time, outgoing, data[:header]))
+            found.append(Packet(data[begin:total], time, outgoing, data[:header], udp))
