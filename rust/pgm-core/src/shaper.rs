@@ -44,6 +44,11 @@ impl Shaper {
         Duration::from_nanos(ns.unwrap_or(0))
     }
 
+    /// How long `bytes` take at the rate.
+    pub(crate) fn time_of(&self, bytes: u64) -> Duration {
+        self.cost(bytes, self.rate)
+    }
+
     fn depth(&self) -> Duration {
         DEPTH.max(self.cost(MIN_DEPTH, self.rate))
     }

@@ -55,7 +55,11 @@ impl SourceNode {
             if !self.engine.fits(count, len as u64) {
                 return Err(format!("an APDU of {len} bytes never fits"));
             }
-            if apdu.at > now || !self.engine.room(count, len as u64) {
+            if apdu.at > now {
+                return Ok(());
+            }
+            if !self.engine.room(count, len as u64) {
+                self.engine.wait_for_room(now, count, len as u64);
                 return Ok(());
             }
             if self.engine.reserve(count).is_err() {

@@ -3,7 +3,7 @@
 //! What a seed stands for: the session, its traffic, the network and how it ends.
 
 use pgm_core::receiver::ReceiverConfig;
-use pgm_core::source::{Heartbeat, SourceConfig};
+use pgm_core::source::{Advance, Heartbeat, SourceConfig};
 use pgm_core::{Duration, Rng, RING_MAX};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
@@ -197,7 +197,9 @@ impl Scenario {
             window: rng.micros(50_000, 3_000_000),
             window_bytes: rng.magnitude(20_000, 1_000_000),
             window_sqns: rng.magnitude(64, 2_048) as u32,
+            advance: *pick(rng, &[Advance::WithTime, Advance::WithData]),
             advance_percent: rng.between(1, 50) as u32,
+            join_percent: 0,
             queue_bytes: rng.magnitude(1_000, 200_000),
             ambient: rng.micros(50_000, 2_000_000),
             heartbeat,

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use pgm_core::receiver::ReceiverConfig;
-use pgm_core::source::{Heartbeat, SourceConfig};
+use pgm_core::source::{Advance, Heartbeat, SourceConfig};
 use pgm_core::{Duration, RING_MAX};
 use pgm_wire::{Gsi, Sqn, Tsi};
 
@@ -47,7 +47,9 @@ pub fn scenario(seed: u64, receivers: u32, loss: u64, rtt: Duration) -> Scenario
             window: Duration::from_secs(30),
             window_bytes: 1 << 30,
             window_sqns: RING_MAX,
+            advance: Advance::WithTime,
             advance_percent: 15,
+            join_percent: 0,
             queue_bytes: 1 << 20,
             ambient: Duration::from_secs(8),
             heartbeat: Heartbeat::doubling(Duration::from_millis(100), Duration::from_secs(8)),

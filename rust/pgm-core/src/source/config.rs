@@ -79,6 +79,17 @@ impl fmt::Debug for Heartbeat {
     }
 }
 
+/// How the trailing edge of the window advances (RFC 3208 §16).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Advance {
+    /// The window holds the last TXW_SECS (§16.3).
+    #[default]
+    WithTime,
+    /// The window holds the last TXW_BYTES, longer if NAKs ask for its oldest part; when it is full
+    /// nothing more is sent until it advances (§16.2).
+    WithData,
+}
+
 /// Everything a [`Source`](super::Source) is configured with.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceConfig {
@@ -101,8 +112,13 @@ pub struct SourceConfig {
     /// TXW_SQNS: packets that the window, unsent ones included, may hold; at most
     /// [`RING_MAX`](crate::RING_MAX).
     pub window_sqns: u32,
+    /// How the window advances.
+    pub advance: Advance,
     /// TXW_ADV_SECS as a share of TXW_SECS, in percent.
     pub advance_percent: u32,
+    /// What new receivers may ask for, as a share of the window in percent; with 0 they start with the
+    /// first packet they see (RFC 3208 §9.4).
+    pub join_percent: u32,
     /// TSDU bytes that may wait to be sent for the first time.
     pub queue_bytes: u64,
     /// Interval of ambient SPMs (RFC 3208 §5.1.4).

@@ -4,6 +4,7 @@
 //! SPMs, confirms every NAK and repairs what its window still holds. It knows nothing of its
 //! receivers, however many there are.
 
+mod advance;
 mod close;
 mod config;
 mod nak;
@@ -16,7 +17,7 @@ mod stats;
 mod tests;
 mod txw;
 
-pub use config::{Heartbeat, SourceConfig};
+pub use config::{Advance, Heartbeat, SourceConfig};
 pub use stats::SourceStats;
 
 use pgm_wire::{checksum, Addr, Sqn};
@@ -76,6 +77,17 @@ impl<P, H: Heap> Source<P, H> {
     /// An APDU above the limit of the queue is let in when nothing else waits.
     pub fn room(&self, fragments: u32, bytes: u64) -> bool {
         self.closing.is_open() && self.window.room(fragments, bytes)
+    }
+
+    /// Says that somebody waits for room for such an APDU, after [`Source::room`] said no. A window that
+    /// advances with data stops when it is full, and must know that it is (RFC 3208 §16.2).
+    pub fn wait_for_room(&mut self, now: Instant, fragments: u32, bytes: u64) {
+        self.window.want(now, fragments, bytes);
+    }
+
+    /// Whether there is room for any of those who wait; they ask again.
+    pub fn room_came(&mut self) -> bool {
+        self.window.room_came()
     }
 
     /// Whether such an APDU can ever have room: EMSGSIZE if not.
@@ -147,6 +159,7 @@ impl<P, H: Heap> Source<P, H> {
     pub fn set_rate(&mut self, rate: u64) {
         self.config.rate = rate;
         self.shaper.set_rate(rate);
+        self.window.set_rate(rate);
     }
 
     /// The source has another address now: SPMs announce it, the first one at once (RFC 3208 §8.1).

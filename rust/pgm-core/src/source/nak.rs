@@ -88,6 +88,9 @@ impl<P, H: Heap> Source<P, H> {
         if !sqns.clone().any(|sqn| self.window.held(sqn).is_some()) {
             return self.refuse(now, sqns, nla);
         }
+        for sqn in sqns.clone() {
+            self.window.asked(sqn, now);
+        }
         let confirmed = self.confirm(now, sqns.clone(), nla);
         if !matches!(confirmed, Ok(()) | Err(Discard::NakRepeated)) {
             return confirmed;

@@ -34,6 +34,7 @@ impl<P, H: Heap> Source<P, H> {
             return Some(control(PacketType::Ncf, header_len));
         }
         self.spm.tick(now, self.data_waits());
+        self.window.advance_join(now);
         if self.spm.is_pending() {
             let header_len = self.emit_spm(now, buf)?;
             return Some(control(PacketType::Spm, header_len));
@@ -120,6 +121,11 @@ impl<P, H: Heap> Source<P, H> {
             path: self.nlas.now(),
         };
         let options = SpmOptions {
+            // §9.4. A session that is broken off has nothing for new receivers.
+            join: self
+                .window
+                .join_min()
+                .filter(|_| self.closing.rst().is_none()),
             fin: self.closing.announces_fin(),
             rst: self.closing.rst(),
             ..SpmOptions::default()
@@ -135,7 +141,7 @@ impl<P, H: Heap> Source<P, H> {
         }
         let header_len = repr.emit(self.ports(), 0, Sum::ZERO, buf).ok()?;
         self.shaper.spend(now, bytes);
-        self.spm.spm_sent(now);
+        self.spm.spm_sent(now, self.shaper.time_of(bytes));
         self.closing.spm_sent();
         self.stats.spm = self.stats.spm.saturating_add(1);
         self.count_bytes(now, bytes);
@@ -152,6 +158,7 @@ impl<P, H: Heap> Source<P, H> {
         };
         let options = DataOptions {
             fragment: slot.fragment(),
+            join: self.window.join_min(),
             // RFC 3208 §9.6.2, §9.7.2: the first and the last data packet, and their repairs.
             syn: slot.syn,
             fin: self.closing.is_fin() && self.window.is_last(sqn),
@@ -173,7 +180,7 @@ impl<P, H: Heap> Source<P, H> {
         }
         let header_len = repr.emit(self.ports(), len, sum, buf).ok()?;
         self.shaper.spend(now, bytes);
-        self.spm.data_sent(now);
+        self.spm.data_sent(now, self.shaper.time_of(bytes));
         self.count_bytes(now, bytes);
         let sqn = match next {
             Next::Odata(sqn) => {

@@ -4,7 +4,7 @@
 
 use pgm_wire::Sqn;
 
-use super::config::{earlier, Heartbeat, SourceConfig};
+use super::config::{earlier, Advance, Heartbeat, SourceConfig};
 use crate::time::{Duration, Instant};
 
 /// The two timers of the RFC, kept apart, and the next SPM_SQN.
@@ -12,7 +12,11 @@ pub(super) struct SpmTimers {
     /// SPM_SQN starts at 0: deployed receivers take a higher first value for an old one.
     sqn: Sqn,
     ambient: Duration,
+    /// On [`SpmTimers::data_clock`] if there is one.
     ambient_at: Instant,
+    /// Data-driven time: how long everything sent takes at TXW_MAX_RTE. RFC 3208 §16.2: when the window
+    /// advances with data, the ambient interval is one of data; heartbeats stay in real time.
+    data_clock: Option<Instant>,
     heartbeat: Heartbeat,
     heartbeat_at: Instant,
     /// Heartbeats since the last data packet.
@@ -30,6 +34,7 @@ impl SpmTimers {
             sqn: Sqn::new(0),
             ambient: config.ambient_interval(),
             ambient_at: now.after(config.ambient_interval()),
+            data_clock: (config.advance == Advance::WithData).then_some(now),
             heartbeat: config.heartbeat,
             heartbeat_at: now.after(config.heartbeat.min()),
             beats: 0,
@@ -53,7 +58,9 @@ impl SpmTimers {
             return None;
         }
         let heartbeat = (!waits).then_some(self.heartbeat_at);
-        earlier(Some(self.ambient_at), heartbeat)
+        // Data-driven time passes in `data_sent`.
+        let ambient = self.data_clock.is_none().then_some(self.ambient_at);
+        earlier(ambient, heartbeat)
     }
 
     /// Lets timers expire.
@@ -84,28 +91,41 @@ impl SpmTimers {
         true
     }
 
-    /// An SPM left.
-    pub(super) fn spm_sent(&mut self, now: Instant) {
+    /// An SPM left, which takes `time` at the rate.
+    pub(super) fn spm_sent(&mut self, now: Instant, time: Duration) {
+        self.pass(time);
         self.pending = false;
         self.sqn = self.sqn.next();
         if self.heartbeat_at <= now {
             self.beats = self.beats.saturating_add(1);
             self.heartbeat_at = now.after(self.heartbeat.interval(self.beats));
         }
-        if self.ambient_at <= now {
+        let clock = self.data_clock.unwrap_or(now);
+        if self.ambient_at <= clock {
             // Counted from the expiry, so that a late timer does not stretch the period.
             let next = self.ambient_at.after(self.ambient);
-            self.ambient_at = if next > now {
+            self.ambient_at = if next > clock {
                 next
             } else {
-                now.after(self.ambient)
+                clock.after(self.ambient)
             };
         }
     }
 
-    /// ODATA or RDATA left (RFC 3208 §5.1.5).
-    pub(super) fn data_sent(&mut self, now: Instant) {
+    /// ODATA or RDATA left (RFC 3208 §5.1.5), which takes `time` at the rate.
+    pub(super) fn data_sent(&mut self, now: Instant, time: Duration) {
         self.reset_heartbeat(now);
+        self.pass(time);
+        if self
+            .data_clock
+            .is_some_and(|clock| self.ambient_at <= clock)
+        {
+            self.pending = true;
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.data_clock = self.data_clock.map(|clock| clock.after(time));
     }
 
     fn reset_heartbeat(&mut self, now: Instant) {

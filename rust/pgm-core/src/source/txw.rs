@@ -14,7 +14,8 @@ use core::num::NonZeroU32;
 use pgm_wire::checksum::Sum;
 use pgm_wire::{Fragment, Sqn};
 
-use super::config::SourceConfig;
+use super::advance::{JoinShare, Mark, Share, Strategy, WithData};
+use super::config::{Advance, SourceConfig};
 use crate::deadlines::{Deadlines, Position, Positions};
 use crate::memory::{Heap, NoMemory};
 use crate::ring::{Ring, RING_MAX};
@@ -40,6 +41,8 @@ pub(super) struct Slot<P> {
     /// Whether it is the first of the session.
     pub(super) syn: bool,
     sent_at: Instant,
+    /// TSDU bytes of the session before it.
+    before: u64,
     /// Until then an NCF for it was just multicast.
     pub(super) confirmed_until: Instant,
     /// Until then an RDATA of it was just multicast.
@@ -80,21 +83,38 @@ pub(super) struct Window<P, H: Heap> {
     begun: bool,
     bytes: u64,
     queued_bytes: u64,
-    max_sqns: u32,
-    max_bytes: u64,
-    max_queued_bytes: u64,
-    /// TXW_SECS.
-    secs: Duration,
-    /// TXW_ADV_SECS.
-    advance: Duration,
-    /// The increment window being freed: packets sent up to then leave.
-    leaving: Option<Instant>,
+    /// TSDU bytes ever queued.
+    total: u64,
+    /// What may be held, and what of it unsent.
+    max: Share,
+    max_queued: Share,
+    /// The least room that somebody waits for: packets and bytes.
+    wanted: Option<(u32, u64)>,
+    strategy: Strategy,
+    /// Everything that was sent leaves.
+    expiring: bool,
+    join_share: Option<JoinShare>,
+    /// The oldest packet that new receivers may ask for; below TRAIL it does not count.
+    join: Sqn,
 }
 
 impl<P, H: Heap> Window<P, H> {
     pub(super) fn new(config: &SourceConfig) -> Self {
-        let max_sqns = config.window_sqns.clamp(1, RING_MAX);
-        let ring = Ring::new(max_sqns);
+        let max = Share {
+            bytes: config.window_bytes,
+            sqns: config.window_sqns.clamp(1, RING_MAX),
+        };
+        let mut max_queued = Share {
+            bytes: config.queue_bytes,
+            sqns: max.sqns,
+        };
+        if config.advance == Advance::WithData {
+            // What waits must not take the place of what can be repaired.
+            let share = WithData::queue(max, config.advance_percent);
+            max_queued.bytes = max_queued.bytes.min(share.bytes);
+            max_queued.sqns = share.sqns;
+        }
+        let ring = Ring::new(max.sqns);
         Self {
             repairs: Deadlines::new(ring.capacity()),
             slots: Slots(ring),
@@ -105,12 +125,14 @@ impl<P, H: Heap> Window<P, H> {
             begun: false,
             bytes: 0,
             queued_bytes: 0,
-            max_sqns,
-            max_bytes: config.window_bytes,
-            max_queued_bytes: config.queue_bytes,
-            secs: config.window,
-            advance: config.window.scale(config.advance_percent.min(100), 100),
-            leaving: None,
+            total: 0,
+            max,
+            max_queued,
+            wanted: None,
+            strategy: Strategy::new(config, max),
+            expiring: false,
+            join_share: JoinShare::new(config, max),
+            join: config.first_sqn,
         }
     }
 
@@ -144,18 +166,65 @@ impl<P, H: Heap> Window<P, H> {
     }
 
     pub(super) fn fits(&self, fragments: u32, bytes: u64) -> bool {
-        fragments <= self.max_sqns && bytes <= self.max_bytes
+        fragments <= self.max.sqns && bytes <= self.max.bytes
     }
 
     pub(super) fn room(&self, fragments: u32, bytes: u64) -> bool {
-        let queue = self.queued_bytes.saturating_add(bytes);
-        self.sqns().saturating_add(fragments) <= self.max_sqns
-            && self.bytes.saturating_add(bytes) <= self.max_bytes
-            && (self.queued_sqns() == 0 || queue <= self.max_queued_bytes)
+        self.window_room(fragments, bytes) && self.queue_room(fragments, bytes)
+    }
+
+    fn window_room(&self, fragments: u32, bytes: u64) -> bool {
+        self.sqns().saturating_add(fragments) <= self.max.sqns
+            && self.bytes.saturating_add(bytes) <= self.max.bytes
+    }
+
+    fn queue_room(&self, fragments: u32, bytes: u64) -> bool {
+        self.queued_sqns() == 0
+            || (self.queued_bytes.saturating_add(bytes) <= self.max_queued.bytes
+                && self.queued_sqns().saturating_add(fragments) <= self.max_queued.sqns)
+    }
+
+    /// Somebody waits for so much room.
+    pub(super) fn want(&mut self, now: Instant, fragments: u32, bytes: u64) {
+        let waiting = self
+            .wanted
+            .filter(|(sqns, least)| !self.room(*sqns, *least));
+        let (sqns, least) = waiting.unwrap_or((fragments, bytes));
+        self.wanted = Some((sqns.min(fragments), least.min(bytes)));
+        self.note_suspension(now);
+    }
+
+    /// Whether there is room now that somebody waited for.
+    pub(super) fn room_came(&mut self) -> bool {
+        let came = self
+            .wanted
+            .is_some_and(|(fragments, bytes)| self.room(fragments, bytes));
+        if came {
+            self.wanted = None;
+        }
+        came
+    }
+
+    /// Tells the strategy if nothing more can be sent until the window advances.
+    fn note_suspension(&mut self, now: Instant) {
+        let full = self
+            .wanted
+            .is_some_and(|(fragments, bytes)| !self.window_room(fragments, bytes));
+        if full && self.queued_sqns() == 0 {
+            if let Some(data) = self.strategy.with_data() {
+                data.suspended(now);
+            }
+        }
+    }
+
+    pub(super) fn set_rate(&mut self, rate: u64) {
+        if let Some(data) = self.strategy.with_data() {
+            data.set_rate(rate);
+        }
     }
 
     pub(super) fn reserve(&mut self, fragments: u32) -> Result<(), NoMemory> {
-        if self.sqns().saturating_add(fragments) > self.max_sqns {
+        if self.sqns().saturating_add(fragments) > self.max.sqns {
             return Err(NoMemory);
         }
         (0..fragments).try_for_each(|n| self.slots.0.reserve(self.next.plus(n)))
@@ -169,7 +238,7 @@ impl<P, H: Heap> Window<P, H> {
         sum: Sum,
         fragment: Option<(u32, u32)>,
     ) -> Result<Sqn, NoMemory> {
-        if self.sqns() >= self.max_sqns {
+        if self.sqns() >= self.max.sqns {
             return Err(NoMemory);
         }
         let sqn = self.next;
@@ -190,6 +259,7 @@ impl<P, H: Heap> Window<P, H> {
             }),
             syn: !self.begun,
             sent_at: Instant::ZERO,
+            before: self.total,
             confirmed_until: Instant::ZERO,
             repaired_until: Instant::ZERO,
             repair: Position::NONE,
@@ -198,6 +268,7 @@ impl<P, H: Heap> Window<P, H> {
         self.first_fragment = first;
         self.begun = true;
         self.next = sqn.next();
+        self.total = self.total.saturating_add(u64::from(len));
         self.bytes = self.bytes.saturating_add(u64::from(len));
         self.queued_bytes = self.queued_bytes.saturating_add(u64::from(len));
         Ok(sqn)
@@ -245,21 +316,66 @@ impl<P, H: Heap> Window<P, H> {
         if self.queued_sqns() == 0 {
             return;
         }
-        if let Some(slot) = self.slots.0.get_mut(sqn) {
-            slot.sent_at = now;
-            self.queued_bytes = self.queued_bytes.saturating_sub(u64::from(slot.len));
-        }
+        let Some(slot) = self.slots.0.get_mut(sqn) else {
+            return;
+        };
+        let len = slot.len;
+        slot.sent_at = now;
+        self.queued_bytes = self.queued_bytes.saturating_sub(u64::from(len));
         self.unsent = sqn.next();
+        self.note_data(now, len);
+    }
+
+    /// A data packet left: data-driven time has passed.
+    fn note_data(&mut self, now: Instant, len: u16) {
+        let fill = Share {
+            bytes: self.bytes.saturating_sub(self.queued_bytes),
+            sqns: self.unsent.since(self.trail),
+        };
+        if let Some(data) = self.strategy.with_data() {
+            data.sent(len, fill);
+        }
+        self.note_suspension(now);
+    }
+
+    fn mark(&self, sqn: Sqn) -> Option<Mark> {
+        self.held(sqn).map(|slot| Mark {
+            sqn,
+            before: slot.before,
+            sent_at: slot.sent_at,
+        })
+    }
+
+    /// A NAK asks for `sqn`.
+    pub(super) fn asked(&mut self, sqn: Sqn, now: Instant) {
+        if let (Some(oldest), Some(asked)) = (self.mark(self.trail), self.mark(sqn)) {
+            if let Some(data) = self.strategy.with_data() {
+                data.asked(now, &oldest, &asked);
+            }
+        }
     }
 
     /// Asks for a repair of `sqn`, a packet of the window. Each waits at most once, and not just after
     /// its RDATA left.
     pub(super) fn ask_repair(&mut self, sqn: Sqn, now: Instant) -> Result<(), NoMemory> {
+        let due = if self.is_urgent(sqn) {
+            Instant::ZERO
+        } else {
+            now
+        };
         match self.held_mut(sqn) {
             Some(slot) if !slot.repair.is_set() && slot.repaired_until <= now => {
-                self.repairs.set(&mut self.slots, sqn, now)
+                self.repairs.set(&mut self.slots, sqn, due)
             }
             _ => Ok(()),
+        }
+    }
+
+    fn is_urgent(&mut self, sqn: Sqn) -> bool {
+        let (oldest, mark) = (self.mark(self.trail), self.mark(sqn));
+        match (self.strategy.with_data(), oldest, mark) {
+            (Some(data), Some(oldest), Some(mark)) => data.is_urgent(&oldest, &mark),
+            _ => false,
         }
     }
 
@@ -270,42 +386,66 @@ impl<P, H: Heap> Window<P, H> {
     pub(super) fn repaired(&mut self, sqn: Sqn, now: Instant, hold: Duration) {
         self.repairs.cancel(&mut self.slots, sqn);
         if let Some(slot) = self.held_mut(sqn) {
+            let len = slot.len;
             slot.repaired_until = now.after(hold);
+            self.note_data(now, len);
         }
-    }
-
-    fn oldest_sent_at(&self) -> Option<Instant> {
-        if self.trail == self.unsent {
-            return None;
-        }
-        self.slots.0.get(self.trail).map(|slot| slot.sent_at)
     }
 
     /// When packets leave the window next; in the past if a batch was not enough.
     pub(super) fn advance_at(&self) -> Option<Instant> {
-        let oldest = self.oldest_sent_at()?;
-        if Some(oldest) <= self.leaving {
+        let oldest = self.mark(self.trail)?;
+        if self.expiring {
             return Some(Instant::ZERO);
         }
-        Some(oldest.after(self.secs))
+        self.strategy.due(&oldest)
     }
 
-    /// RFC 3208 §16.1, §16.3: when the oldest packet is TXW_SECS old, the trailing edge passes over
-    /// everything sent within TXW_ADV_SECS of it. Returns how many packets left.
+    /// RFC 3208 §16.1: lets the trailing edge pass over what the strategy gives up. Returns how many
+    /// packets left.
     pub(super) fn advance(&mut self, now: Instant) -> u32 {
         for freed in 0..BATCH {
-            let Some(oldest) = self.oldest_sent_at() else {
+            let Some(oldest) = self.mark(self.trail) else {
+                self.strategy.emptied();
                 return freed;
             };
-            if Some(oldest) > self.leaving {
-                if oldest.after(self.secs) > now {
-                    return freed;
+            if !self.expiring && !self.strategy.leaves(now, &oldest) {
+                if freed > 0 {
+                    self.note_suspension(now);
                 }
-                self.leaving = Some(oldest.after(self.advance));
+                return freed;
             }
             self.drop_oldest();
         }
         BATCH
+    }
+
+    /// Moves OPT_JOIN_MIN up to what new receivers may still ask for. Bounded: should it lag behind,
+    /// they may ask for a little more.
+    pub(super) fn advance_join(&mut self, now: Instant) {
+        let Some(share) = &self.join_share else {
+            return;
+        };
+        let end = Mark {
+            sqn: self.unsent,
+            before: self.total.saturating_sub(self.queued_bytes),
+            sent_at: now,
+        };
+        let mut join = later(self.join, self.trail);
+        for _ in 0..BATCH {
+            match self.mark(join) {
+                Some(mark) if share.excludes(now, &mark, &end) => join = join.next(),
+                _ => break,
+            }
+        }
+        self.join = join;
+    }
+
+    /// OPT_JOIN_MIN, if new receivers may ask for what was sent before they came: at least TRAIL,
+    /// LEAD + 1 if nothing is that young.
+    pub(super) fn join_min(&self) -> Option<Sqn> {
+        self.join_share.as_ref()?;
+        Some(later(self.join, self.trail))
     }
 
     fn drop_oldest(&mut self) {
@@ -320,7 +460,7 @@ impl<P, H: Heap> Window<P, H> {
 
     /// Lets everything that was sent leave, a batch at a time.
     pub(super) fn expire_all(&mut self) {
-        self.leaving = Some(Instant::FAR);
+        self.expiring = true;
     }
 
     /// Drops a batch of packets that were never sent, newest first: their numbers were never seen.
@@ -337,5 +477,14 @@ impl<P, H: Heap> Window<P, H> {
             }
             self.next = sqn;
         }
+    }
+}
+
+/// The one of two numbers of the window that comes later.
+fn later(a: Sqn, b: Sqn) -> Sqn {
+    if a.at_or_after(b) {
+        a
+    } else {
+        b
     }
 }

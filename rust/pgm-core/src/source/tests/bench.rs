@@ -11,7 +11,7 @@ use pgm_wire::{
 };
 
 use crate::memory::{Heap, StdHeap};
-use crate::source::{Heartbeat, Source, SourceConfig};
+use crate::source::{Advance, Heartbeat, Source, SourceConfig};
 use crate::time::{Duration, Instant};
 use crate::transmit::Destination;
 use crate::Discard;
@@ -42,7 +42,9 @@ pub(super) fn config() -> SourceConfig {
         window: Duration::from_secs(5),
         window_bytes: 1_000_000,
         window_sqns: 1024,
+        advance: Advance::WithTime,
         advance_percent: 20,
+        join_percent: 0,
         queue_bytes: 100_000,
         ambient: Duration::from_secs(8),
         heartbeat: Heartbeat::doubling(Duration::from_millis(100), Duration::from_secs(2)),
@@ -61,6 +63,7 @@ pub(super) struct Sent {
     pub(super) syn: bool,
     pub(super) fin: bool,
     pub(super) rst: Option<Rst>,
+    pub(super) join: Option<Sqn>,
     pub(super) payload: Vec<u8>,
     pub(super) bytes: u64,
 }
@@ -96,6 +99,7 @@ impl Sent {
             syn: packet.options.syn(),
             fin: packet.options.fin(),
             rst: packet.options.rst(),
+            join: packet.options.join(),
             payload: packet.payload.to_vec(),
             bytes: u64::try_from(bytes.len()).unwrap() + 20,
         }

@@ -4,8 +4,10 @@
 
 #![allow(clippy::arithmetic_side_effects)]
 
+mod advance;
 mod bench;
 mod closing;
+mod join;
 mod model;
 mod naks;
 mod spms;
