@@ -213,7 +213,6 @@ fn queue(sk: *mut PgmSock, tsi: Tsi, data: Data<SkBuff>) {
 fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
     let this = sk.as_ptr();
     let mut buf = [0u8; HEADER_MAX];
-    let mut freed = false;
     let mut stalled = None;
     let mut now = now;
     for _ in 0..BURST {
@@ -232,7 +231,6 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
             if let Some(packet) = source.poll_transmit(now, &mut buf) {
                 let payload = packet.payload.map(|payload| payload.as_ptr());
                 send(this, path, &packet, &buf, payload);
-                freed = true;
                 now = timer::now();
                 continue;
             }
@@ -252,8 +250,8 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
             Receive::Idle | Receive::Listener(_) => break,
         }
     }
-    if freed && sk.writers_wait && writable(sk) {
-        sk.writers_wait = false;
+    let room_came = sk.source.as_mut().is_some_and(|source| source.room_came());
+    if room_came {
         // SAFETY: The lock is held, the socket is live.
         unsafe { b::pgm_wake_writers(sk.sock()) };
     }
@@ -286,9 +284,24 @@ fn send<P>(
 /// Whether a message of ordinary size would be taken now (POLLOUT).
 pub(crate) fn writable(sk: &State) -> bool {
     match &sk.source {
-        Some(source) => source.room(1, u64::from(sk.mss)),
+        Some(source) => source.room(1, ordinary(sk)),
         None => true,
     }
+}
+
+/// Asks for POLLOUT when a message of ordinary size would be taken.
+pub(crate) fn wait_for_room(sk: &mut Locked<'_>) {
+    let (now, bytes) = (timer::now(), ordinary(sk));
+    if let Some(source) = &mut sk.source {
+        source.wait_for_room(now, 1, bytes);
+        turn(sk, now);
+    }
+}
+
+/// The ordinary size of a message: a packet, or a part of a window that holds but a few.
+fn ordinary(sk: &State) -> u64 {
+    let window = u64::from(sk.options.window.bytes);
+    u64::from(sk.mss).min(window / 4)
 }
 
 /// Whether the receive memory is used up by messages nobody reads.

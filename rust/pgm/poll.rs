@@ -51,7 +51,7 @@ pub(crate) unsafe extern "C" fn poll(
         if sends && engine::writable(&sk) {
             mask |= b::POLL_OUT_;
         } else {
-            sk.writers_wait = true;
+            engine::wait_for_room(&mut sk);
         }
         mask
     }

@@ -110,8 +110,6 @@ pub(crate) struct State {
     pub(crate) last_loss: Option<Loss>,
     /// The session is over; an error of it, if any, is in `sk_err`.
     pub(crate) ended: bool,
-    /// Somebody waits for room to send, in send() or poll().
-    pub(crate) writers_wait: bool,
     /// The engine was told that the reader is behind.
     pub(crate) throttled: bool,
     /// close() was called: the source repairs until it is done, but no longer than this.
@@ -149,7 +147,6 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         loss: None,
         last_loss: None,
         ended: false,
-        writers_wait: false,
         throttled: false,
         closing: None,
     };

@@ -7,7 +7,7 @@ use core::mem::size_of;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::source::{Source, SourceConfig};
+use pgm_core::source::{Advance, Source, SourceConfig};
 use pgm_core::{settings, Duration, Heap};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
@@ -191,6 +191,8 @@ fn config(sk: &Locked<'_>, group: SocketAddress, nla: Addr) -> SourceConfig {
         window: Duration::from_millis(options.window.millis),
         window_bytes: u64::from(options.window.bytes),
         window_sqns: options.window.sqns(),
+        advance: Advance::WithTime,
+        join_percent: 0,
         advance_percent: options.numbers.get(&settings::TXW_ADV_RATE),
         queue_bytes,
         ambient: Duration::from_micros(options.numbers.get(&settings::AMBIENT_SPM)),
@@ -282,7 +284,7 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
                 return Err(EPIPE);
             }
         }
-        let source = sk.source.as_ref().ok_or(EPIPE)?;
+        let source = sk.source.as_mut().ok_or(EPIPE)?;
         if !source.fits(fragments, u64::from(len)) {
             return Err(EMSGSIZE);
         }
@@ -290,8 +292,13 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
             return Ok(());
         }
         // Also for a caller that asks epoll when to try again.
-        sk.writers_wait = true;
-        sk.sleep(&mut timeo)?;
+        let now = timer::now();
+        source.wait_for_room(now, fragments, u64::from(len));
+        engine::turn(sk, now);
+        let source = sk.source.as_ref().ok_or(EPIPE)?;
+        if !source.room(fragments, u64::from(len)) {
+            sk.sleep(&mut timeo)?;
+        }
     }
 }
 
