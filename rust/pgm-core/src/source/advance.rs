@@ -51,8 +51,8 @@ impl Share {
 #[derive(Clone, Copy)]
 pub(super) struct Mark {
     pub(super) sqn: Sqn,
-    /// TSDU bytes of the session before it.
-    pub(super) before: u64,
+    /// TSDU bytes of the session before it, modulo 2^32.
+    pub(super) before: u32,
     pub(super) sent_at: Instant,
 }
 
@@ -60,7 +60,7 @@ impl Mark {
     /// What lies between an earlier place and this one.
     pub(super) fn since(&self, earlier: &Mark) -> Share {
         Share {
-            bytes: self.before.saturating_sub(earlier.before),
+            bytes: u64::from(self.before.wrapping_sub(earlier.before)),
             sqns: self.sqn.since(earlier.sqn),
         }
     }

@@ -6,6 +6,7 @@ use core::iter::once;
 
 use pgm_wire::{Addr, Body, Nak, NakList, Packet, Sqn};
 
+use super::txw::Stamp;
 use super::Source;
 use crate::discard::Discard;
 use crate::memory::Heap;
@@ -112,7 +113,7 @@ impl<P, H: Heap> Source<P, H> {
     ) -> Result<(), Discard> {
         let is_fresh = |sqn| {
             let slot = self.window.held(sqn);
-            slot.is_some_and(|slot| slot.confirmed_until <= now)
+            slot.is_some_and(|slot| !slot.confirmed.is_within(NCF_HOLD, now))
         };
         if !sqns.clone().any(is_fresh) {
             self.stats.naks_repeated = self.stats.naks_repeated.saturating_add(1);
@@ -121,7 +122,7 @@ impl<P, H: Heap> Source<P, H> {
         self.ncfs.push(sqns.clone(), nla)?;
         for sqn in sqns {
             if let Some(slot) = self.window.held_mut(sqn) {
-                slot.confirmed_until = now.after(NCF_HOLD);
+                slot.confirmed = Stamp::at(now);
             }
         }
         Ok(())

@@ -9,11 +9,8 @@ use pgm_wire::{
 
 use super::Source;
 use crate::memory::Heap;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::transmit::{Destination, Transmit};
-
-/// An RDATA that left this recently still answers NAKs for its SQN (RFC 3208 §5.3).
-const RDATA_HOLD: Duration = Duration::from_millis(10);
 
 /// The next data packet.
 #[derive(Clone, Copy)]
@@ -218,7 +215,7 @@ impl<P, H: Heap> Source<P, H> {
 
     fn rdata_left(&mut self, now: Instant, sqn: Sqn, len: u16) {
         self.repaired_last = true;
-        self.window.repaired(sqn, now, RDATA_HOLD);
+        self.window.repaired(sqn, now);
         self.stats.rdata = self.stats.rdata.saturating_add(1);
         self.stats.rdata_bytes = self.stats.rdata_bytes.saturating_add(u64::from(len));
     }

@@ -23,6 +23,31 @@ use crate::time::{Duration, Instant};
 
 /// How many packets one call may free.
 const BATCH: u32 = 256;
+/// An RDATA that left this recently still answers NAKs for its SQN (RFC 3208 §5.3).
+const RDATA_HOLD: Duration = Duration::from_millis(10);
+
+/// When something happened last, in the least space: microseconds modulo 2^32. What is 71 minutes old
+/// may pass for recent once, for as long as it is asked whether it is.
+#[derive(Clone, Copy)]
+pub(super) struct Stamp(u32);
+
+impl Stamp {
+    const NEVER: Self = Self(0);
+
+    pub(super) fn at(now: Instant) -> Self {
+        Self(micros(now) | 1)
+    }
+
+    /// Whether that was less than `span` before `now`.
+    pub(super) fn is_within(self, span: Duration, now: Instant) -> bool {
+        self.0 != 0 && micros(now).wrapping_sub(self.0 & !1) < span.micros()
+    }
+}
+
+fn micros(now: Instant) -> u32 {
+    let us = now.nanos().checked_div(1_000).unwrap_or(0) & u64::from(u32::MAX);
+    u32::try_from(us).unwrap_or(0)
+}
 
 /// OPT_FRAGMENT, in the least space.
 #[derive(Clone, Copy)]
@@ -41,12 +66,12 @@ pub(super) struct Slot<P> {
     /// Whether it is the first of the session.
     pub(super) syn: bool,
     sent_at: Instant,
-    /// TSDU bytes of the session before it.
-    before: u64,
-    /// Until then an NCF for it was just multicast.
-    pub(super) confirmed_until: Instant,
-    /// Until then an RDATA of it was just multicast.
-    repaired_until: Instant,
+    /// TSDU bytes of the session before it, modulo 2^32: no window is so large.
+    before: u32,
+    /// When an NCF for it was multicast.
+    pub(super) confirmed: Stamp,
+    /// When an RDATA of it was multicast.
+    repaired: Stamp,
     repair: Position,
 }
 
@@ -83,8 +108,8 @@ pub(super) struct Window<P, H: Heap> {
     begun: bool,
     bytes: u64,
     queued_bytes: u64,
-    /// TSDU bytes ever queued.
-    total: u64,
+    /// TSDU bytes ever queued, modulo 2^32.
+    total: u32,
     /// What may be held, and what of it unsent.
     max: Share,
     max_queued: Share,
@@ -260,15 +285,15 @@ impl<P, H: Heap> Window<P, H> {
             syn: !self.begun,
             sent_at: Instant::ZERO,
             before: self.total,
-            confirmed_until: Instant::ZERO,
-            repaired_until: Instant::ZERO,
+            confirmed: Stamp::NEVER,
+            repaired: Stamp::NEVER,
             repair: Position::NONE,
         };
         self.slots.0.put(sqn, slot)?;
         self.first_fragment = first;
         self.begun = true;
         self.next = sqn.next();
-        self.total = self.total.saturating_add(u64::from(len));
+        self.total = self.total.wrapping_add(u32::from(len));
         self.bytes = self.bytes.saturating_add(u64::from(len));
         self.queued_bytes = self.queued_bytes.saturating_add(u64::from(len));
         Ok(sqn)
@@ -364,7 +389,7 @@ impl<P, H: Heap> Window<P, H> {
             now
         };
         match self.held_mut(sqn) {
-            Some(slot) if !slot.repair.is_set() && slot.repaired_until <= now => {
+            Some(slot) if !slot.repair.is_set() && !slot.repaired.is_within(RDATA_HOLD, now) => {
                 self.repairs.set(&mut self.slots, sqn, due)
             }
             _ => Ok(()),
@@ -383,11 +408,11 @@ impl<P, H: Heap> Window<P, H> {
         self.repairs.first().map(|(_, sqn)| sqn)
     }
 
-    pub(super) fn repaired(&mut self, sqn: Sqn, now: Instant, hold: Duration) {
+    pub(super) fn repaired(&mut self, sqn: Sqn, now: Instant) {
         self.repairs.cancel(&mut self.slots, sqn);
         if let Some(slot) = self.held_mut(sqn) {
             let len = slot.len;
-            slot.repaired_until = now.after(hold);
+            slot.repaired = Stamp::at(now);
             self.note_data(now, len);
         }
     }
@@ -426,9 +451,10 @@ impl<P, H: Heap> Window<P, H> {
         let Some(share) = &self.join_share else {
             return;
         };
+        let queued = u32::try_from(self.queued_bytes).unwrap_or(u32::MAX);
         let end = Mark {
             sqn: self.unsent,
-            before: self.total.saturating_sub(self.queued_bytes),
+            before: self.total.wrapping_sub(queued),
             sent_at: now,
         };
         let mut join = later(self.join, self.trail);
