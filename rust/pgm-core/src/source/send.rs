@@ -138,7 +138,8 @@ impl<P, H: Heap> Source<P, H> {
         }
         let header_len = repr.emit(self.ports(), 0, Sum::ZERO, buf).ok()?;
         self.shaper.spend(now, bytes);
-        self.spm.spm_sent(now, self.shaper.time_of(bytes));
+        let time = self.shaper.time_of(bytes);
+        self.spm.spm_sent(now, time, &self.config.heartbeat);
         self.closing.spm_sent();
         self.stats.spm = self.stats.spm.saturating_add(1);
         self.count_bytes(now, bytes);

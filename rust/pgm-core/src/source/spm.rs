@@ -17,7 +17,8 @@ pub(super) struct SpmTimers {
     /// Data-driven time: how long everything sent takes at TXW_MAX_RTE. RFC 3208 §16.2: when the window
     /// advances with data, the ambient interval is one of data; heartbeats stay in real time.
     data_clock: Option<Instant>,
-    heartbeat: Heartbeat,
+    /// IHB_MIN.
+    ihb_min: Duration,
     heartbeat_at: Instant,
     /// Heartbeats since the last data packet.
     beats: u32,
@@ -35,7 +36,7 @@ impl SpmTimers {
             ambient: config.ambient_interval(),
             ambient_at: now.after(config.ambient_interval()),
             data_clock: (config.advance == Advance::WithData).then_some(now),
-            heartbeat: config.heartbeat,
+            ihb_min: config.heartbeat.min(),
             heartbeat_at: now.after(config.heartbeat.min()),
             beats: 0,
             pending: true,
@@ -86,19 +87,19 @@ impl SpmTimers {
         if now < self.answer_at {
             return false;
         }
-        self.answer_at = now.after(self.heartbeat.min());
+        self.answer_at = now.after(self.ihb_min);
         self.pending = true;
         true
     }
 
     /// An SPM left, which takes `time` at the rate.
-    pub(super) fn spm_sent(&mut self, now: Instant, time: Duration) {
+    pub(super) fn spm_sent(&mut self, now: Instant, time: Duration, heartbeat: &Heartbeat) {
         self.pass(time);
         self.pending = false;
         self.sqn = self.sqn.next();
         if self.heartbeat_at <= now {
             self.beats = self.beats.saturating_add(1);
-            self.heartbeat_at = now.after(self.heartbeat.interval(self.beats));
+            self.heartbeat_at = now.after(heartbeat.interval(self.beats));
         }
         let clock = self.data_clock.unwrap_or(now);
         if self.ambient_at <= clock {
@@ -130,6 +131,6 @@ impl SpmTimers {
 
     fn reset_heartbeat(&mut self, now: Instant) {
         self.beats = 0;
-        self.heartbeat_at = now.after(self.heartbeat.min());
+        self.heartbeat_at = now.after(self.ihb_min);
     }
 }
