@@ -406,6 +406,21 @@ void pgm_spin_unlock_bh(spinlock_t *lock)
 	spin_unlock_bh(lock);
 }
 
+void pgm_mutex_init(struct mutex *mutex)
+{
+	mutex_init(mutex);
+}
+
+void pgm_work_init(struct work_struct *work, work_func_t fn)
+{
+	INIT_WORK(work, fn);
+}
+
+void pgm_queue_work(struct work_struct *work)
+{
+	queue_work(system_dfl_wq, work);
+}
+
 void *pgm_net_generic(const struct net *net, unsigned int id)
 {
 	return net_generic(net, id);
@@ -598,6 +613,13 @@ void pgm_flow4(struct flowi4 *fl4, const struct sock *sk, int oif,
 	security_sk_classify_flow(sk, flowi4_to_flowi_common(fl4));
 }
 
+void pgm_flow4_udp(struct flowi4 *fl4, __be16 sport, __be16 dport)
+{
+	fl4->flowi4_proto = IPPROTO_UDP;
+	fl4->fl4_sport = sport;
+	fl4->fl4_dport = dport;
+}
+
 bool pgm_is_err(const void *ptr)
 {
 	return IS_ERR(ptr);
@@ -674,6 +696,23 @@ int pgm_join(struct sock *sk, __be32 group, int ifindex)
 int pgm_ip_setsockopt(struct sock *sk, int name, void *value, unsigned int len)
 {
 	return ip_setsockopt(sk, SOL_IP, name, KERNEL_SOCKPTR(value), len);
+}
+
+void pgm_udp_encap(struct sock *sk,
+		   int (*receive)(struct sock *sk, struct sk_buff *skb))
+{
+	WRITE_ONCE(udp_sk(sk)->encap_rcv, receive);
+	WRITE_ONCE(udp_sk(sk)->encap_type, 1);
+	udp_tunnel_encap_enable(sk);
+}
+
+void pgm_fill_udp(struct sk_buff *skb, __be16 sport, __be16 dport)
+{
+	struct udphdr *uh = udp_hdr(skb);
+
+	uh->source = sport;
+	uh->dest = dport;
+	uh->len = htons(skb->len);
 }
 
 int pgm_from_sockptr(void *dst, sockptr_t src, size_t len)

@@ -30,6 +30,8 @@
 #include <net/protocol.h>
 #include <net/route.h>
 #include <net/sock.h>
+#include <net/udp.h>
+#include <net/udp_tunnel.h>
 #include <net/xfrm.h>
 
 #include "../../include/uapi/linux/pgm.h"
@@ -127,6 +129,9 @@ struct ip_sf_socklist *pgm_mc_sflist_rcu(const struct ip_mc_socklist *pmc);
 void pgm_spin_lock_init(spinlock_t *lock);
 void pgm_spin_lock_bh(spinlock_t *lock);
 void pgm_spin_unlock_bh(spinlock_t *lock);
+void pgm_mutex_init(struct mutex *mutex);
+void pgm_work_init(struct work_struct *work, work_func_t fn);
+void pgm_queue_work(struct work_struct *work);
 void *pgm_net_generic(const struct net *net, unsigned int id);
 struct net *pgm_seq_net(struct seq_file *m);
 void pgm_remove_proc(struct net *net, const char *name);
@@ -167,6 +172,7 @@ int pgm_copy_datagram(const struct sk_buff *skb, int offset,
 /* IPv4 output */
 void pgm_flow4(struct flowi4 *fl4, const struct sock *sk, int oif,
 	       __be32 daddr, __be32 saddr);
+void pgm_flow4_udp(struct flowi4 *fl4, __be16 sport, __be16 dport);
 bool pgm_is_err(const void *ptr);
 long pgm_ptr_err(const void *ptr);
 unsigned int pgm_dst_mtu(const struct rtable *rt);
@@ -182,6 +188,11 @@ u8 pgm_unicast_ttl(const struct sock *sk, const struct rtable *rt);
 int pgm_ip_setsockopt(struct sock *sk, int name, void *value,
 		      unsigned int len);
 int pgm_join(struct sock *sk, __be32 group, int ifindex);
+
+/* UDP encapsulation */
+void pgm_udp_encap(struct sock *sk,
+		   int (*receive)(struct sock *sk, struct sk_buff *skb));
+void pgm_fill_udp(struct sk_buff *skb, __be16 sport, __be16 dport);
 
 /* user memory */
 int pgm_from_sockptr(void *dst, sockptr_t src, size_t len);

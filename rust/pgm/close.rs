@@ -10,6 +10,7 @@ use pgm_core::{settings, Duration};
 
 use crate::net::lock::{Locked, UserLock};
 use crate::net::timer;
+use crate::net::udp::UdpPorts;
 use crate::sock::{PgmSock, Receive};
 use crate::{demux, engine, listener, netns};
 
@@ -109,6 +110,7 @@ pub(crate) fn release(sk: &mut Locked<'_>) {
     sk.ended = true;
     sk.source = None;
     sk.receive = Receive::Idle;
+    sk.udp = UdpPorts::NONE;
     // SAFETY: The lock is held.
     unsafe {
         timer::cancel(this);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From the wire to sockets: the handler of IP protocol 113 and its tables.
+//! From the wire to sockets: the handlers of IP protocol 113 and of our UDP ports, and the tables.
 //!
 //! Downstream packets go to the sessions of their TSI, and to the listeners and datagram sockets
 //! of their data-destination port that joined the group. Unicast upstream packets go to the source
@@ -23,11 +23,15 @@ use crate::net::skb::{HeaderCopy, SkBuff};
 use crate::netns::{self, PgmNet, BUCKETS};
 use crate::sock::{Key, PgmSock};
 
+const UDP_HEADER: u32 = 8;
+
 /// What the demultiplexer needs of a packet.
 #[derive(Clone, Copy)]
 struct Label {
     tsi: Tsi,
     ddp: u16,
+    /// The UDP port of an encapsulated packet, 0 for a native one.
+    udp: u16,
     kind: PacketType,
     arrival: Arrival,
 }
@@ -38,35 +42,54 @@ struct Label {
 ///
 /// Called by IP in a softirq, in an RCU read section, with an skb that is ours now.
 pub(crate) unsafe extern "C" fn receive(skb: *mut b::sk_buff) -> c_int {
-    // SAFETY: The skb is ours; its device belongs to a live namespace.
-    let (skb, net) = unsafe {
-        let net = b::pgm_skb_net(skb);
-        match SkBuff::from_raw(skb) {
-            Some(skb) => (skb, net),
-            None => return 0,
-        }
-    };
-    // SAFETY: The namespace is live.
+    // SAFETY: By the caller.
+    unsafe { enter(skb, 0) };
+    0
+}
+
+/// `udp_sock.encap_rcv`: a packet of our UDP socket, checked by UDP. 0: it is done with.
+///
+/// # Safety
+///
+/// Called by UDP as IP calls [`receive`]; the data begin at the UDP header.
+pub(crate) unsafe extern "C" fn receive_udp(sk: *mut b::sock, skb: *mut b::sk_buff) -> c_int {
+    // SAFETY: By the caller; UDP saw to it that its header is there.
     unsafe {
+        b::skb_pull_rcsum(skb, UDP_HEADER);
+        enter(skb, b::pgm_sk_num(sk));
+    }
+    0
+}
+
+/// # Safety
+///
+/// As for [`receive`]; the data begin at the PGM header.
+unsafe fn enter(skb: *mut b::sk_buff, udp: u16) {
+    // SAFETY: The skb is ours; its device belongs to a live namespace.
+    unsafe {
+        let net = b::pgm_skb_net(skb);
+        let Some(skb) = SkBuff::from_raw(skb) else {
+            return;
+        };
         (*netns::of(net)).received.fetch_add(1, Ordering::Relaxed);
-        if let Err((discard, skb)) = dispatch(net, skb) {
+        if let Err((discard, skb)) = dispatch(net, skb, udp) {
             netns::count_discard(net, discard);
             if let Some(skb) = skb {
                 skb.discard();
             }
         }
     }
-    0
 }
 
 /// Reads and checks the packet once, before any socket sees it.
-fn label(skb: &SkBuff, packet: &Packet<'_>) -> Result<Label, Discard> {
+fn label(skb: &SkBuff, udp: u16, packet: &Packet<'_>) -> Result<Label, Discard> {
     if packet.header.checksum != 0 && skb.checksum_is_bad() {
         return Err(Discard::Checksum);
     }
     Ok(Label {
         tsi: packet.tsi(),
         ddp: packet.data_port(),
+        udp,
         kind: packet.header.kind,
         arrival: skb.arrival(),
     })
@@ -75,13 +98,17 @@ fn label(skb: &SkBuff, packet: &Packet<'_>) -> Result<Label, Discard> {
 /// # Safety
 ///
 /// In a softirq; `net` is live.
-unsafe fn dispatch(net: *const b::net, mut skb: SkBuff) -> Result<(), (Discard, Option<SkBuff>)> {
+unsafe fn dispatch(
+    net: *const b::net,
+    mut skb: SkBuff,
+    udp: u16,
+) -> Result<(), (Discard, Option<SkBuff>)> {
     let copy = match HeaderCopy::new(&mut skb) {
         Ok(copy) => copy,
         Err(discard) => return Err((discard, Some(skb))),
     };
     let parsed = copy.packet().and_then(|packet| {
-        let label = label(&skb, &packet)?;
+        let label = label(&skb, udp, &packet)?;
         Ok((packet, label))
     });
     let (packet, label) = match parsed {
@@ -102,7 +129,10 @@ unsafe fn dispatch(net: *const b::net, mut skb: SkBuff) -> Result<(), (Discard, 
     } else if !label.kind.is_downstream() {
         // SAFETY: Inside the read section.
         if let Some(sk) = unsafe { find_source(&guard, tables, label.tsi) } {
-            delivery.add(sk);
+            // SAFETY: As above; it is constant.
+            if unsafe { (*sk.as_ptr()).encap.ucast } == label.udp {
+                delivery.add(sk);
+            }
         }
     }
     match delivery.finish() {
@@ -160,6 +190,7 @@ unsafe fn to_receivers(
                 && key.ddp == label.ddp
                 && key.group == label.arrival.group
                 && (key.iif == label.arrival.iif || key.iif == label.arrival.sdif)
+                && (*sk.as_ptr()).encap.mcast == label.udp
                 && is_open(sk)
             {
                 delivery.add(sk);
@@ -180,12 +211,15 @@ unsafe fn to_receivers(
 ///
 /// `sk` was found inside the read section.
 unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, label: Label) -> bool {
+    // SAFETY: The socket is still allocated.
+    let encap = unsafe { (*sk.as_ptr()).encap };
     let sk: *mut b::sock = sk.as_ptr().cast();
     // SAFETY: The socket is still allocated.
     unsafe {
         let bound = address::bound(sk);
         let dev = b::pgm_sk_bound_dev(sk);
-        b::pgm_sk_num(sk) == label.ddp
+        encap.mcast == label.udp
+            && b::pgm_sk_num(sk) == label.ddp
             && (bound.is_unspecified() || bound == label.arrival.group)
             && (dev == 0 || dev == label.arrival.iif || dev == label.arrival.sdif)
             && membership::joined(guard, sk, label.arrival)
@@ -329,9 +363,11 @@ pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
         let free = |port: u16| {
             let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port)]);
             Chain::new(&guard, head, Node::Main).all(|other| {
+                let encap = (*other.as_ptr()).encap;
                 let other: *mut b::sock = other.as_ptr().cast();
                 let (mine, theirs) = (address::bound(sock), address::bound(other));
-                b::pgm_sk_num(other) != port
+                encap != (*sk).encap
+                    || b::pgm_sk_num(other) != port
                     || (mine != theirs && !mine.is_unspecified() && !theirs.is_unspecified())
                     || (b::pgm_sk_reuse(sock) && b::pgm_sk_reuse(other))
             })

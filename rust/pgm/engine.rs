@@ -227,10 +227,12 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
         }
         let state: &mut State = sk;
         let path = state.path;
+        // SAFETY: Constant.
+        let alert = state.options.router_alert(unsafe { (*this).encap });
         if let Some(source) = &mut state.source {
             if let Some(packet) = source.poll_transmit(now, &mut buf) {
                 let payload = packet.payload.map(|payload| payload.as_ptr());
-                send(this, path, &packet, &buf, payload);
+                send(this, path, alert, &packet, &buf, payload);
                 now = timer::now();
                 continue;
             }
@@ -238,12 +240,12 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
         match &mut state.receive {
             Receive::Session(_) if state.ended => break,
             Receive::Session(session) => match session.poll_transmit(now, &mut buf) {
-                Some(packet) => send(this, path, &packet, &buf, None),
+                Some(packet) => send(this, path, alert, &packet, &buf, None),
                 None => break,
             },
             Receive::Datagram(peers) => match peers.poll_transmit(now, &mut buf) {
                 Some((group, packet)) => {
-                    send(this, Path { group, ..path }, &packet, &buf, None);
+                    send(this, Path { group, ..path }, alert, &packet, &buf, None);
                 }
                 None => break,
             },
@@ -261,6 +263,7 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
 fn send<P>(
     sk: *mut PgmSock,
     path: Path,
+    router_alert: bool,
     packet: &Transmit<'_, P>,
     buf: &[u8],
     payload: Option<*mut b::sk_buff>,
@@ -273,7 +276,7 @@ fn send<P>(
                 sk,
                 path,
                 packet.destination,
-                packet.router_alert,
+                packet.router_alert && router_alert,
                 header,
                 payload,
             )

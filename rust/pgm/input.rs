@@ -139,7 +139,9 @@ fn receive_downstream(
     let state: &mut State = sk;
     match &mut state.receive {
         Receive::Session(session) => session.handle(now, arrival.source, packet, payload),
-        Receive::Datagram(peers) => peers.handle(now, arrival.source, arrival.group, packet, payload),
+        Receive::Datagram(peers) => {
+            peers.handle(now, arrival.source, arrival.group, packet, payload)
+        }
         Receive::Idle | Receive::Listener(_) => Err(Discard::NoSocket),
     }
 }

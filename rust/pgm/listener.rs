@@ -243,6 +243,7 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
         (*inet).inet_sport = key.ddp.to_be();
         b::pgm_sk_set_state(sock, b::TCP_ESTABLISHED as c_int);
         addr_of_mut!((*child.as_ptr()).key).write(key);
+        addr_of_mut!((*child.as_ptr()).encap).write((*sk.as_ptr()).encap);
 
         let config = ReceiverConfig {
             group: key.group,
@@ -255,6 +256,7 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
         };
         let state: &mut State = &mut *(*child.as_ptr()).state;
         state.options = sk.options;
+        state.udp = sk.udp.share();
         state.path = Path {
             group: key.group,
             oif: key.iif,

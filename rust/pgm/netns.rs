@@ -11,6 +11,7 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::{Discard, Setting};
 
+use crate::net::udp;
 use crate::sysctl::Sysctls;
 
 /// Buckets of each table; a power of two.
@@ -29,6 +30,8 @@ pub(crate) struct PgmNet {
     pub(crate) sources: [b::hlist_head; BUCKETS],
     /// Keys the hash over TSIs, which come from the network.
     pub(crate) key: b::siphash_key_t,
+    /// The UDP ports that carry encapsulated packets.
+    pub(crate) udp: udp::Ports,
     /// Packets received, whatever became of them.
     pub(crate) received: AtomicU64,
     /// Packets discarded, by reason.
@@ -90,6 +93,7 @@ unsafe extern "C" fn init(net: *mut b::net) -> c_int {
     unsafe {
         let this = of(net);
         b::pgm_spin_lock_init(addr_of_mut!((*this).lock));
+        udp::init(this);
         b::get_random_bytes(
             addr_of_mut!((*this).key).cast(),
             core::mem::size_of::<b::siphash_key_t>(),
@@ -119,6 +123,7 @@ unsafe extern "C" fn exit(net: *mut b::net) {
     unsafe {
         Sysctls::unregister(addr_of_mut!((*of(net)).settings));
         b::pgm_remove_proc(net, c"pgm".as_char_ptr());
+        udp::exit(of(net));
     }
 }
 

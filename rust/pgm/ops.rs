@@ -11,6 +11,7 @@ use kernel::prelude::*;
 use kernel::ModuleMetadata;
 use pgm_bindings as b;
 
+use crate::net::lock::Locked;
 use crate::sock::PgmSock;
 use crate::{close, demux, engine, input, listener, netns, options, poll, receive, sock, source};
 
@@ -140,11 +141,15 @@ unsafe extern "C" fn unhash(sk: *mut b::sock) {
 ///
 /// Called by the kernel with the socket locked and not bound.
 unsafe extern "C" fn get_port(sk: *mut b::sock, port: u16) -> c_int {
-    // SAFETY: By the caller.
-    match unsafe { demux::bind_port(sk.cast(), port) } {
-        Ok(()) => 0,
-        Err(error) => error.to_errno(),
-    }
+    // SAFETY: By the caller: a process holds the lock.
+    let result = unsafe {
+        match sock::pgm(sk) {
+            Some(this) => source::take_udp_ports(&mut Locked::assume(this))
+                .and_then(|()| demux::bind_port(sk.cast(), port)),
+            None => Err(EINVAL),
+        }
+    };
+    result.map_or_else(|error| error.to_errno(), |()| 0)
 }
 
 /// Everything the module registered; undone in reverse order when dropped.

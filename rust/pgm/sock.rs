@@ -20,6 +20,7 @@ use crate::net::heap::KernelHeap;
 use crate::net::output::Path;
 use crate::net::skb::{SkBuff, TxPayload};
 use crate::net::timer;
+use crate::net::udp::{Encap, UdpPorts};
 use crate::netns;
 use crate::options::Options;
 
@@ -41,6 +42,8 @@ pub(crate) struct PgmSock {
     pub(crate) timer: b::hrtimer,
     /// What the demultiplexer matches; written before the socket is hashed, then constant.
     pub(crate) key: Key,
+    /// How its packets travel; constant while it is hashed.
+    pub(crate) encap: Encap,
     /// A session that data came for: packets no longer pass through its listener.
     pub(crate) open: AtomicBool,
     /// The timer fired while a process held the lock: that process does its work on leaving.
@@ -97,6 +100,8 @@ pub(crate) enum Receive {
 /// Everything about a socket that its lock protects.
 pub(crate) struct State {
     pub(crate) options: Options,
+    /// The UDP ports of an encapsulated socket.
+    pub(crate) udp: UdpPorts,
     pub(crate) source: Option<KBox<SourceEngine>>,
     /// Of `source`, or of a session's SPMRs.
     pub(crate) path: Path,
@@ -139,6 +144,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
     let defaults = unsafe { (*netns::of(b::pgm_sock_net(sk))).settings.values() };
     let state = State {
         options: Options::new(defaults),
+        udp: UdpPorts::NONE,
         source: None,
         path: Path::NONE,
         mss: 0,
@@ -157,6 +163,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
     // SAFETY: Nobody else sees the socket yet.
     unsafe {
         addr_of_mut!((*this).key).write(Key::NONE);
+        addr_of_mut!((*this).encap).write(Encap::NATIVE);
         addr_of_mut!((*this).state).write(KBox::into_raw(state));
         timer::setup(this, crate::engine::fire);
         (*sk).sk_destruct = Some(destruct);

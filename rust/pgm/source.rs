@@ -14,15 +14,14 @@ use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 use crate::net::address::{self, SocketAddress};
 use crate::net::heap::KernelHeap;
 use crate::net::lock::{Locked, UserLock};
-use crate::net::output::{Path, Way};
+use crate::net::output::{self, Path, Way};
 use crate::net::skb::TxPayload;
 use crate::net::timer;
+use crate::net::udp::UdpPorts;
 use crate::options;
 use crate::sock::{random_u64, Key, Receive, State};
 use crate::{demux, engine};
 
-/// Bytes of IPv4 header with Router Alert: repairs must fit the MTU as well (RFC 3208 §4).
-const IP_HEADER: u32 = 24;
 /// Bytes of ODATA header (RFC 3208 §8.2) with OPT_LENGTH, OPT_SYN and OPT_FIN.
 const DATA_HEADER: u32 = 24 + 4 + 4 + 4;
 /// The same with OPT_FRAGMENT.
@@ -105,8 +104,9 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
         };
         (oif, address::v4(saddr))
     };
+    let this = sk.as_ptr();
     // SAFETY: The lock is held.
-    let way = unsafe { Way::find(sk.sock(), oif, group.addr, saddr)? };
+    let way = unsafe { Way::find(this, oif, group.addr, saddr, (*this).encap.mcast)? };
     // RFC 3208 §8.1: the path NLA is an address of the source, never zero.
     let nla = if way.source.is_unspecified() {
         way.device_address()
@@ -117,10 +117,13 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
         return Err(EADDRNOTAVAIL);
     }
     let mtu = way.mtu().min(u32::from(u16::MAX));
-    let mss_fragment = mtu.saturating_sub(IP_HEADER + FRAGMENT_HEADER);
+    // RFC 3208 §4: repairs, with Router Alert, must fit the MTU as well.
+    let room = mtu.saturating_sub(overhead(sk));
+    let mss_fragment = room.saturating_sub(FRAGMENT_HEADER);
     if mss_fragment < MSS_MIN {
         return Err(EMSGSIZE);
     }
+    take_udp_ports(sk)?;
     let config = config(sk, group, nla);
     // SAFETY: The lock is held.
     unsafe {
@@ -144,7 +147,7 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
         }
     };
     sk.source = Some(source);
-    sk.mss = mtu.saturating_sub(IP_HEADER + DATA_HEADER);
+    sk.mss = room.saturating_sub(DATA_HEADER);
     sk.mss_fragment = mss_fragment;
     sk.path = Path {
         group: group.addr,
@@ -162,6 +165,22 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
         b::pgm_sk_set_state(sock, b::TCP_ESTABLISHED as c_int);
     }
     engine::turn(sk, timer::now());
+    Ok(())
+}
+
+/// Bytes that IP, and UDP, add to a repair.
+fn overhead(sk: &Locked<'_>) -> u32 {
+    // SAFETY: The lock is held.
+    let encap = unsafe { (*sk.as_ptr()).encap };
+    output::overhead(encap, sk.options.router_alert(encap))
+}
+
+/// Sees to it that an encapsulated socket receives.
+pub(crate) fn take_udp_ports(sk: &mut Locked<'_>) -> Result {
+    if sk.udp.is_empty() {
+        // SAFETY: The calling process holds the lock.
+        sk.udp = unsafe { UdpPorts::take(sk.sock(), (*sk.as_ptr()).encap)? };
+    }
     Ok(())
 }
 
@@ -187,7 +206,7 @@ fn config(sk: &Locked<'_>, group: SocketAddress, nla: Addr) -> SourceConfig {
         nla,
         group: group.addr,
         rate: options.window.rate_bytes(),
-        ip_overhead: IP_HEADER,
+        ip_overhead: overhead(sk),
         window: Duration::from_millis(options.window.millis),
         window_bytes: u64::from(options.window.bytes),
         window_sqns: options.window.sqns(),

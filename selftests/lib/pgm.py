@@ -31,6 +31,7 @@ PGM_NAK_DATA_RETRIES = 17
 PGM_ABORT_ON_RESET = 21
 PGM_TSI = 23
 PGM_UDP_ENCAP = 24
+PGM_ROUTER_ALERT = 25
 PGM_GET_LOSS = 27
 PGM_RCVINFO = 30
 PGM_RECVRCVINFO = 30
@@ -109,6 +110,11 @@ def set_int(sock, option, value):
 def get_int(sock, option):
     """A 32-bit option of level IPPROTO_PGM."""
     return struct.unpack("=I", sock.getsockopt(IPPROTO_PGM, option, 4))[0]
+
+
+def encap(ucast, mcast):
+    """struct pgm_udp_encap, as set_int() and get_int() have it."""
+    return struct.unpack("=I", struct.pack("!HH", ucast, mcast))[0]
 
 
 def set_window(sock, kbit=0, millis=0, window_bytes=0):

@@ -25,6 +25,8 @@
 #define PGM_NAK_DATA_RETRIES	17	/* __u32 1..255, receiver */
 #define PGM_ABORT_ON_RESET	21	/* int, receiver, any time */
 #define PGM_TSI			23	/* struct pgm_tsi, get; set: the GSI */
+#define PGM_UDP_ENCAP		24	/* struct pgm_udp_encap, before bind or connect */
+#define PGM_ROUTER_ALERT	25	/* int, before connect, listen or join */
 #define PGM_GET_LOSS		27	/* struct pgm_loss, receiver, get */
 #define PGM_SENDER_STATS	6	/* struct pgm_sender_stats, source, get */
 #define PGM_RECEIVER_STATS	7	/* struct pgm_receiver_stats, receiver, get */
@@ -57,6 +59,16 @@ struct pgm_send_window {
 struct pgm_tsi {
 	__u8	gsi[6];
 	__be16	sport;
+};
+
+/**
+ * struct pgm_udp_encap - PGM inside UDP; both zero: native PGM
+ * @ucast: UDP port of packets to one node, and source port of all
+ * @mcast: UDP port of packets to a group
+ */
+struct pgm_udp_encap {
+	__be16	ucast;
+	__be16	mcast;
 };
 
 /**

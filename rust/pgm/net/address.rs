@@ -3,6 +3,7 @@
 //! Addresses: the engine's [`Addr`], as sockets and socket addresses of the kernel have them.
 
 use core::mem::{size_of, zeroed};
+use core::ptr::{addr_of, copy_nonoverlapping};
 
 use kernel::ffi::c_int;
 use kernel::prelude::*;
@@ -25,7 +26,14 @@ pub(crate) fn be32(addr: Addr) -> Result<u32> {
     }
 }
 
-/// An address and a port: `sockaddr_in`.
+/// A socket address of the kernel's.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) union Name {
+    v4: b::sockaddr_in,
+}
+
+/// An address and a port.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SocketAddress {
     pub(crate) addr: Addr,
@@ -51,25 +59,43 @@ impl SocketAddress {
         })
     }
 
+    /// The socket address, and its length.
+    pub(crate) fn to_kernel(self) -> (Name, c_int) {
+        // SAFETY: All-zero socket addresses are valid.
+        let mut name: Name = unsafe { zeroed() };
+        match self.addr {
+            Addr::V4(bytes) => {
+                let sin = b::sockaddr_in {
+                    sin_family: b::AF_INET as u16,
+                    sin_port: self.port.to_be(),
+                    sin_addr: b::in_addr {
+                        s_addr: u32::from_ne_bytes(bytes),
+                    },
+                    ..pin_init::zeroed()
+                };
+                name.v4 = sin;
+                (name, size_of::<b::sockaddr_in>() as c_int)
+            }
+            Addr::V6(_) => (name, 0),
+        }
+    }
+
     /// Answers recvmsg(), if it asks for a name.
     ///
     /// # Safety
     ///
     /// `msg` is that of a recvmsg() call: a name has room for a sockaddr_storage.
-    pub(crate) unsafe fn write(&self, msg: *mut b::msghdr) {
+    pub(crate) unsafe fn write(self, msg: *mut b::msghdr) {
         // SAFETY: By the caller.
         unsafe {
-            let name: *mut b::sockaddr_in = (*msg).msg_name.cast();
-            let Ok(addr) = be32(self.addr) else { return };
-            if name.is_null() {
+            let to: *mut u8 = (*msg).msg_name.cast();
+            if to.is_null() {
                 return;
             }
-            let mut sin: b::sockaddr_in = zeroed();
-            sin.sin_family = b::AF_INET as u16;
-            sin.sin_port = self.port.to_be();
-            sin.sin_addr.s_addr = addr;
-            name.write_unaligned(sin);
-            (*msg).msg_namelen = size_of::<b::sockaddr_in>() as c_int;
+            let (name, len) = self.to_kernel();
+            let from = addr_of!(name).cast::<u8>();
+            copy_nonoverlapping(from, to, len as usize);
+            (*msg).msg_namelen = len;
         }
     }
 }

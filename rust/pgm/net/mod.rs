@@ -11,4 +11,5 @@ pub(crate) mod output;
 pub(crate) mod rcu;
 pub(crate) mod skb;
 pub(crate) mod timer;
+pub(crate) mod udp;
 pub(crate) mod user;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PGM packets onto IPv4.
+//! PGM packets onto IPv4, natively or inside UDP.
 
 use kernel::ffi::c_int;
 use kernel::prelude::*;
@@ -9,12 +9,23 @@ use pgm_core::Destination;
 use pgm_wire::Addr;
 
 use super::address::{self, ANY4};
+use super::udp::Encap;
 use crate::sock::PgmSock;
 
-/// Room in front of the PGM header: link layer, IPv4 header and Router Alert.
+/// Room in front of the PGM header: link layer, IPv4 header, Router Alert and UDP header.
 const HEADROOM: u32 = 160;
 /// IP option Router Alert, value 0 (RFC 2113).
 const ROUTER_ALERT: [u8; 4] = [0x94, 0x04, 0, 0];
+
+const IP_HEADER: usize = 20;
+const UDP_HEADER: usize = 8;
+
+/// Bytes in front of the PGM header of a repair, which carries Router Alert if any packet does.
+pub(crate) fn overhead(encap: Encap, router_alert: bool) -> u32 {
+    let alert = if router_alert { ROUTER_ALERT.len() } else { 0 };
+    let udp = if encap.is_native() { 0 } else { UDP_HEADER };
+    (IP_HEADER + alert + udp) as u32
+}
 
 /// Where the packets of a session leave.
 #[derive(Clone, Copy)]
@@ -52,16 +63,29 @@ pub(crate) struct Way {
 }
 
 impl Way {
+    /// `udp` is the destination port of an encapsulated packet, 0 for a native one.
+    ///
     /// # Safety
     ///
     /// `sk` is locked.
-    pub(crate) unsafe fn find(sk: *mut b::sock, oif: i32, daddr: Addr, saddr: Addr) -> Result<Self> {
+    pub(crate) unsafe fn find(
+        sk: *mut PgmSock,
+        oif: i32,
+        daddr: Addr,
+        saddr: Addr,
+        udp: u16,
+    ) -> Result<Self> {
         let (daddr, saddr) = (address::be32(daddr)?, address::be32(saddr)?);
         // SAFETY: An all-zero flow is valid; the helper fills it.
         let mut flow: b::flowi4 = unsafe { core::mem::zeroed() };
         // SAFETY: The socket is valid; on success we own one reference to the route.
         unsafe {
+            let from = (*sk).encap.ucast;
+            let sk: *mut b::sock = sk.cast();
             b::pgm_flow4(&mut flow, sk, oif, daddr, saddr);
+            if udp != 0 {
+                b::pgm_flow4_udp(&mut flow, from.to_be(), udp.to_be());
+            }
             let route = b::ip_route_output_flow(b::pgm_sock_net(sk), &mut flow, sk);
             if b::pgm_is_err(route.cast()) {
                 return Err(Error::from_errno(b::pgm_ptr_err(route.cast()) as i32));
@@ -129,7 +153,14 @@ pub(crate) unsafe fn send(
     header: &[u8],
     payload: Option<*mut b::sk_buff>,
 ) -> Result {
+    let this = sk;
     let sk: *mut b::sock = sk.cast();
+    // SAFETY: Constant.
+    let encap = unsafe { (*this).encap };
+    let port = match destination {
+        Destination::Group | Destination::GroupLocal => encap.mcast,
+        Destination::Unicast(_) => encap.ucast,
+    };
     let (daddr, saddr, oif) = match destination {
         Destination::Group | Destination::GroupLocal => (path.group, path.source, path.oif),
         // SAFETY: The socket is valid.
@@ -142,7 +173,7 @@ pub(crate) unsafe fn send(
         match Way::cached(sk, saddr).filter(|_| keep) {
             Some(way) => way,
             None => {
-                let way = Way::find(sk, oif, daddr, saddr)?;
+                let way = Way::find(this, oif, daddr, saddr, port)?;
                 if keep {
                     way.cache(sk);
                 }
@@ -161,7 +192,7 @@ pub(crate) unsafe fn send(
     };
     let (source, daddr) = (address::be32(way.source)?, address::be32(daddr)?);
     let options: &[u8] = if router_alert { &ROUTER_ALERT } else { &[] };
-    let ip_len = 20 + options.len();
+    let ip_len = IP_HEADER + options.len();
     let len = u32::try_from(header.len())?;
 
     // SAFETY: The skb is new and ours until ip_local_out() takes it; every pointer below is to
@@ -177,7 +208,14 @@ pub(crate) unsafe fn send(
         if let Some(payload) = payload {
             b::pgm_share_frags(skb, payload);
         }
-        b::pgm_reset_transport(skb);
+        if port != 0 {
+            b::skb_push(skb, UDP_HEADER as u32);
+            b::pgm_reset_transport(skb);
+            b::pgm_fill_udp(skb, encap.ucast.to_be(), port.to_be());
+            b::udp_set_csum(false, skb, source, daddr, (*skb).len as c_int);
+        } else {
+            b::pgm_reset_transport(skb);
+        }
         let ip = b::skb_push(skb, ip_len as u32).cast::<b::iphdr>();
         b::pgm_reset_network(skb);
         let first = (4u8 << 4) | (ip_len / 4) as u8;
@@ -189,7 +227,11 @@ pub(crate) unsafe fn send(
             0
         };
         (*ip).ttl = ttl;
-        (*ip).protocol = b::IPPROTO_PGM as u8;
+        (*ip).protocol = if port == 0 {
+            b::IPPROTO_PGM
+        } else {
+            b::IPPROTO_UDP
+        } as u8;
         (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr = source;
         (*ip).__bindgen_anon_1.__bindgen_anon_1.daddr = daddr;
         core::ptr::copy_nonoverlapping(options.as_ptr(), ip.cast::<u8>().add(20), options.len());

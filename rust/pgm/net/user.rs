@@ -24,6 +24,8 @@ unsafe impl Plain for [u32; 32] {}
 // SAFETY: As above.
 unsafe impl Plain for b::pgm_send_window {}
 // SAFETY: As above.
+unsafe impl Plain for b::pgm_udp_encap {}
+// SAFETY: As above.
 unsafe impl Plain for b::pgm_tsi {}
 // SAFETY: As above.
 unsafe impl Plain for b::pgm_loss {}

@@ -4,6 +4,7 @@
 //! from the engine's table of settings. An option that is one number is a row of [`numbers`]; any
 //! other is a pair of functions, named in [`set_locked`] and [`get_locked`].
 
+mod carriage;
 mod numbers;
 mod receiver;
 mod source;
@@ -32,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) heartbeat: Intervals,
     /// Of sources yet to be; random without a setting.
     pub(crate) gsi: Option<Gsi>,
+    /// Without a setting as the encapsulation asks for.
+    router_alert: Option<bool>,
 }
 
 impl Options {
@@ -42,6 +45,7 @@ impl Options {
             window: SendWindow::new(&defaults),
             heartbeat: Intervals::default(),
             gsi: None,
+            router_alert: None,
         }
     }
 }
@@ -130,6 +134,8 @@ fn set_locked(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
         b::PGM_SEND_WINDOW => source::set_window(sk, input),
         b::PGM_HEARTBEAT_SPM => source::set_heartbeat(sk, input),
         b::PGM_TSI => source::set_gsi(sk, input),
+        b::PGM_UDP_ENCAP => carriage::set_udp_encap(sk, input),
+        b::PGM_ROUTER_ALERT => carriage::set_router_alert(sk, input),
         _ => set_number(sk, name, input),
     }
 }
@@ -185,6 +191,8 @@ fn get_locked(sk: &mut Locked<'_>, name: c_uint, output: &Output) -> Result {
         b::PGM_MSS => source::get_mss(sk, output),
         b::PGM_MSGSIZE_MAX => source::get_msgsize_max(sk, output),
         b::PGM_TSI => source::get_tsi(sk, output),
+        b::PGM_UDP_ENCAP => carriage::get_udp_encap(sk, output),
+        b::PGM_ROUTER_ALERT => carriage::get_router_alert(sk, output),
         b::PGM_GET_LOSS => receiver::get_loss(sk, output),
         b::PGM_SENDER_STATS => stats::get_sender(sk, output),
         b::PGM_RECEIVER_STATS => stats::get_receiver(sk, output),
