@@ -153,15 +153,16 @@ def test_same_host():
     """Sources and receivers of one host, by lo and by its Ethernet."""
     with net.shared() as lan:
         host = lan.hosts[0]
-        for address in ("127.0.0.1", host.address):
-            way = {"ip_multicast_if": socket.inet_aton(address)}
+        for device in ("lo", "eth0"):
+            index = host.index(device)
             with contextlib.ExitStack() as stack:
                 buses = [
                     stack.enter_context(
-                        pgm.datagram(host, interface=address, options=options(*USUAL))
+                        pgm.datagram(host, interface=index, options=options(*USUAL))
                     )
                     for _ in range(2)
                 ]
+                way = pgm.multicast(interface=index)
                 source = pgm.source(host, options=options(*USUAL), **way)
                 stack.enter_context(source)
                 for number in range(20):
