@@ -47,11 +47,7 @@ impl<H: Heap> NcfQueue<H> {
     }
 
     /// Queues the mirror of a NAK: the number in its header, then those of its list.
-    pub(super) fn push(
-        &mut self,
-        sqns: impl Iterator<Item = Sqn>,
-        nla: u8,
-    ) -> Result<(), Discard> {
+    pub(super) fn push(&mut self, sqns: impl Iterator<Item = Sqn>, nla: u8) -> Result<(), Discard> {
         if self.ncfs >= NCFS_MAX {
             return Err(Discard::NakOverflow);
         }
