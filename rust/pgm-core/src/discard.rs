@@ -73,6 +73,8 @@ discards! {
     ReceiveBuffer = "ReceiveBuffer",
     /// An NCF or multicast NAK that matches nothing missing here (RFC 3208 §6.3).
     Unmatched = "Unmatched",
+    /// A POLL that asks others, or asks again (RFC 3208 §14.5).
+    Poll = "Poll",
     /// OPT_FRAGMENT contradicts itself or its APDU (RFC 3208 §9.2).
     Fragment = "Fragment",
     /// An APDU above the size or fragment limit.

@@ -38,11 +38,11 @@ pub struct Setting {
     pub what: &'static str,
     /// What the number counts.
     pub unit: Unit,
-    /// Smallest value allowed.
+    /// Smallest value allowed, but for the default.
     pub min: u32,
     /// Largest value allowed.
     pub max: u32,
-    /// Value without a setting.
+    /// Value without a setting. Below `min` it means that the value is derived.
     pub default: u32,
     /// Where its value stands.
     place: usize,
@@ -54,12 +54,12 @@ impl Setting {
         self.place
     }
 
-    /// `value` if it is in range.
+    /// `value` if it is in range, or the default.
     pub const fn check(&self, value: u32) -> Option<u32> {
-        if value < self.min || value > self.max {
-            None
-        } else {
+        if value == self.default || (value >= self.min && value <= self.max) {
             Some(value)
+        } else {
+            None
         }
     }
 }
@@ -135,8 +135,13 @@ settings! {
         "over which the delay before an SPMR is drawn";
     SPMR_SPM_IVL: "SPMR_SPM_IVL", "spmr_spm_ivl_us", Micros, 1_000, 60_000_000, 1_000_000,
         "least time between two SPMRs of a receiver";
-    RXW_SQNS: "RXW_SQNS", "rxw_sqns", Sqns, 64, 131_072, 32_768,
+    // Derived from SO_RCVBUF unless it is given.
+    RXW_SQNS: "RXW_SQNS", "", Sqns, 64, 131_072, 0,
         "packets that a receive window spans";
+    PASSIVE: "PGM_PASSIVE", "", Switch, 0, 1, 0,
+        "whether a receiver only listens";
+    MULTICAST_NAK: "PGM_MULTICAST_NAK", "", Switch, 0, 1, 0,
+        "whether NAKs are multicast too";
     MSGSIZE_MAX: "PGM_MSGSIZE_MAX", "msgsize_max", Bytes, 1, 1_048_576, 65_535,
         "largest message a receiver takes";
     FRAGMENTS_MAX: "fragments of an APDU", "fragments_max", Count, 1, 1_024, 64,

@@ -22,6 +22,8 @@ pub struct Transmit<'a, P> {
     pub kind: PacketType,
     /// Where it goes.
     pub destination: Destination,
+    /// Whether the same goes to the group with a TTL of 1 too (a multicast NAK, §6.3).
+    pub copy: bool,
     /// Whether the IP Router Alert option belongs on it (RFC 3208 §4: SPM, NCF, RDATA).
     pub router_alert: bool,
     /// Bytes of PGM header, checksum included, in the buffer given to `poll_transmit`.

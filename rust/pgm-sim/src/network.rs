@@ -390,8 +390,12 @@ impl<'a> Network<'a> {
             };
             let packet: Rc<[u8]> = buf[..transmit.header_len].into();
             let destination = transmit.destination;
+            let copy = transmit.copy;
             self.say(|| format!("r{n} sends {} to {destination:?}", trace::packet(&packet)));
             self.upstream(n, destination, &packet)?;
+            if copy {
+                self.upstream(n, Destination::GroupLocal, &packet)?;
+            }
         }
         let timeout = self.receivers[n]
             .engine

@@ -7,15 +7,24 @@ use pgm_wire::Addr;
 use crate::settings::{self, Values};
 use crate::time::Duration;
 
-/// Settings of one receiving session; fixed for its life.
+/// The least window that a receive buffer is given: holes take no part of it.
+const WINDOW_MIN: u32 = 4_096;
+/// A buffered packet costs at least so much of the receive buffer.
+const PACKET_MIN: u32 = 256;
+
+/// Settings of one receiving session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiverConfig {
     /// Data-destination port, host order.
     pub dport: u16,
     /// The group the data is sent to; goes into NAK_GRP (RFC 3208 §8.3).
     pub group: Addr,
-    /// NAK_BO_IVL: NAK_RB_IVL is drawn over it (§6.3).
+    /// RAND_NODE_ID: random, the same for all sessions of one receiver (§14.5).
+    pub node_id: u32,
+    /// NAK_BO_IVL: NAK_RB_IVL is drawn over it (§6.3), until OPT_NAK_BO_IVL says otherwise.
     pub nak_bo_ivl: Duration,
+    /// The user chose `nak_bo_ivl`: only the bounds of OPT_NAK_BO_RNG change it.
+    pub nak_bo_fixed: bool,
     /// NAK_RPT_IVL: how long a NAK waits for its NCF (§6.3).
     pub nak_rpt_ivl: Duration,
     /// NAK_RDATA_IVL: how long a confirmed NAK waits for its data (§6.3).
@@ -36,18 +45,31 @@ pub struct ReceiverConfig {
     pub msgsize_max: u32,
     /// Most TPDUs of one APDU; an APDU never spans more than the window either.
     pub fragments_max: u32,
-    /// Send neither NAKs nor SPMRs: only listen, and use the repairs that others ask for.
+    /// Send neither NAKs nor SPMRs nor POLRs: only listen, and use the repairs that others ask for.
     pub passive: bool,
+    /// Multicast each NAK with a TTL of 1 too: for links whose PGM parent is not on them (§6.3).
+    pub multicast_nak: bool,
 }
 
 impl ReceiverConfig {
+    /// `rxw_sqns` for PGM_RXW_SQNS, 0 if it was not set, and a receive buffer of so many bytes.
+    pub fn window(asked: u32, buffer: u32) -> u32 {
+        if asked != settings::RXW_SQNS.default {
+            return asked;
+        }
+        let packets = buffer.checked_div(PACKET_MIN).unwrap_or(0);
+        packets.max(WINDOW_MIN).min(settings::RXW_SQNS.max)
+    }
+
     /// What `values` say; port and group are yet to be filled in.
     pub fn new(values: &Values) -> Self {
         let micros = |setting| Duration::from_micros(values.get(setting));
         Self {
             dport: 0,
             group: Addr::V4([0; 4]),
+            node_id: 0,
             nak_bo_ivl: micros(&settings::NAK_BO_IVL),
+            nak_bo_fixed: false,
             nak_rpt_ivl: micros(&settings::NAK_RPT_IVL),
             nak_rdata_ivl: micros(&settings::NAK_RDATA_IVL),
             ncf_retries: values.get(&settings::NAK_NCF_RETRIES),
@@ -55,10 +77,14 @@ impl ReceiverConfig {
             spmr_bo_ivl: micros(&settings::SPMR_BO_IVL),
             spmr_spm_ivl: micros(&settings::SPMR_SPM_IVL),
             peer_expiry: micros(&settings::PEER_EXPIRY),
-            rxw_sqns: values.get(&settings::RXW_SQNS),
+            rxw_sqns: Self::window(
+                values.get(&settings::RXW_SQNS),
+                values.get(&settings::RCVBUF),
+            ),
             msgsize_max: values.get(&settings::MSGSIZE_MAX),
             fragments_max: values.get(&settings::FRAGMENTS_MAX),
-            passive: false,
+            passive: values.get(&settings::PASSIVE) != 0,
+            multicast_nak: values.get(&settings::MULTICAST_NAK) != 0,
         }
     }
 }

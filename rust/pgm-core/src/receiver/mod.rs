@@ -7,6 +7,7 @@
 //! what is left over makes [`Receiver::poll_timeout`] immediate.
 
 mod apdu;
+mod back_off;
 mod config;
 mod data;
 mod delivery;
@@ -14,6 +15,7 @@ mod join;
 mod nak;
 mod ncf;
 mod peers;
+mod poll;
 mod rxw;
 mod spm;
 mod spmr;
@@ -23,7 +25,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use pgm_wire::{checksum, Addr, Body, Nak, NakOptions, Packet, Ports, Repr, Sqn, Tsi, HEADER_MAX};
+use pgm_wire::{
+    checksum, Addr, Body, Nak, NakBoIvl, NakList, NakOptions, NcfOptions, Packet, Poll,
+    PolrOptions, Ports, Repr, Sqn, Tsi, HEADER_MAX,
+};
 
 pub use config::ReceiverConfig;
 pub use delivery::{Data, Delivery, End, Place};
@@ -38,7 +43,9 @@ use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::transmit::{Destination, Transmit};
 use apdu::{Cursor, Ending};
+use back_off::BackOff;
 use nak::Repair;
+use poll::Polls;
 use rxw::{newer, Window, Work};
 use spmr::Spmr;
 use stats::{add, count};
@@ -60,6 +67,8 @@ pub struct Receiver<P, H: Heap> {
     repair: Repair<H>,
     cursor: Cursor,
     spmr: Spmr,
+    polls: Polls,
+    back_off: BackOff,
     /// Where NAKs go: the Path NLA of the last SPM (RFC 3208 §6.2).
     path: Option<Addr>,
     /// SPM_SQN of the last SPM in sequence.
@@ -97,7 +106,6 @@ impl<P, H: Heap> Receiver<P, H> {
         let window = Window::new(config.rxw_sqns);
         let capacity = window.ring.capacity();
         Self {
-            config,
             tsi,
             source,
             rng: Rng::new(seed),
@@ -107,6 +115,8 @@ impl<P, H: Heap> Receiver<P, H> {
             repair: Repair::new(capacity),
             cursor: Cursor::new(),
             spmr: Spmr::new(),
+            polls: Polls::new(),
+            back_off: BackOff::new(&config),
             path: None,
             spm_sqn: None,
             join: None,
@@ -118,10 +128,11 @@ impl<P, H: Heap> Receiver<P, H> {
             backlog: false,
             retry: None,
             patience: None,
+            config,
         }
     }
 
-    /// One packet of the session: SPM, ODATA, RDATA, NCF, or a multicast NAK or SPMR of another
+    /// One multicast packet of the session: SPM, POLL, ODATA, RDATA, NCF, or a NAK or SPMR of another
     /// receiver. `payload` is the TSDU of a data packet; without it (no room in SO_RCVBUF) the packet
     /// is only known to exist and will be asked for. The IP source address does not matter: a
     /// session is named by its TSI alone (RFC 3208 §3.1).
@@ -132,12 +143,7 @@ impl<P, H: Heap> Receiver<P, H> {
         packet: &Packet<'_>,
         payload: Option<P>,
     ) -> Result<(), Discard> {
-        if packet.tsi() != self.tsi || packet.data_port() != self.config.dport {
-            return Err(Discard::OtherSession);
-        }
-        if self.ended || self.ending.is_cut() {
-            return Err(Discard::SessionEnded);
-        }
+        self.check(packet)?;
         let result = match packet.body {
             Body::Spm(spm) => self.spm(now, &spm, &packet.options),
             Body::Odata(data) => self.data(now, data, false, packet, payload),
@@ -151,16 +157,17 @@ impl<P, H: Heap> Receiver<P, H> {
                     Err(Discard::Unmatched)
                 }
             }
-            Body::Poll(_) | Body::Polr(_) | Body::Nnak(_) | Body::Ack(_) => {
-                Err(Discard::UnexpectedType)
-            }
+            Body::Poll(poll) => self.poll(now, &poll, packet.options.nak_bo_ivl()),
+            Body::Polr(_) | Body::Nnak(_) | Body::Ack(_) => Err(Discard::UnexpectedType),
         };
         // Packets that fit nothing we know are no sign of life: a source that started again under the
-        // same TSI, or a forged jump of the window, lets the session expire and begin anew.
+        // same TSI, or a forged jump of the window, lets the session expire and begin anew. Nor is
+        // what our parent says when it may have lost the source itself.
         let foreign = matches!(
             result,
             Err(Discard::OutsideWindow | Discard::SpmOutOfSequence | Discard::SpmWindow)
-        );
+        ) || matches!(packet.body, Body::Poll(_))
+            || packet.options.nbr_unreach();
         if packet.header.kind.is_downstream() {
             self.meter.tick(now, self.stats.bytes);
             add(&mut self.stats.bytes, size(packet));
@@ -170,6 +177,94 @@ impl<P, H: Heap> Receiver<P, H> {
         }
         self.maintain(now);
         result
+    }
+
+    /// One packet of the session that came to this node alone: an NCF whose sender cannot reach its
+    /// children by multicast. Returns a copy in `buf` for our neighbours, to leave where the source's
+    /// packets arrive (RFC 3208 §15.3.2): one between two regular SPMs, so that forged NCFs gain
+    /// nothing by us.
+    pub fn handle_unicast<'a>(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        buf: &mut [u8],
+    ) -> Result<Option<Transmit<'a, P>>, Discard>
+    where
+        P: 'a,
+    {
+        self.check(packet)?;
+        let Body::Ncf(ncf) = packet.body else {
+            return Err(Discard::UnexpectedType);
+        };
+        if !packet.options.nbr_unreach() {
+            return Err(Discard::UnexpectedType);
+        }
+        let known = self.unreachable;
+        self.ncf(now, ncf, packet)?;
+        self.maintain(now);
+        if known || self.config.passive {
+            return Ok(None);
+        }
+        let options = NcfOptions {
+            list: packet.options.nak_list().unwrap_or(NakList::EMPTY),
+            nbr_unreach: true,
+            path_nla: packet.options.path_nla(),
+            ..NcfOptions::default()
+        };
+        Ok(self.emit(&Repr::Ncf(ncf, options), Destination::GroupLocal, buf))
+    }
+
+    /// Whether a packet is of this session, and the session not over.
+    fn check(&self, packet: &Packet<'_>) -> Result<(), Discard> {
+        if packet.tsi() != self.tsi || packet.data_port() != self.config.dport {
+            return Err(Discard::OtherSession);
+        }
+        if self.ended || self.ending.is_cut() {
+            return Err(Discard::SessionEnded);
+        }
+        Ok(())
+    }
+
+    /// One POLL (RFC 3208 §14.5).
+    fn poll(
+        &mut self,
+        now: Instant,
+        poll: &Poll,
+        nak_bo_ivl: Option<NakBoIvl>,
+    ) -> Result<(), Discard> {
+        if !self.is_node(poll.path) {
+            return Err(Discard::Poll);
+        }
+        self.polls.note(poll, self.path);
+        if self.path == Some(poll.path) {
+            self.learn_back_off(nak_bo_ivl);
+        }
+        if self.config.passive {
+            return Err(Discard::Poll);
+        }
+        self.polls
+            .answer(now, poll, self.config.node_id, self.path, &mut self.rng)
+    }
+
+    /// OPT_NAK_BO_IVL: a value that rests on a poll counts only for those who heard that poll begin
+    /// (RFC 3208 §6.3, §15.2.2); others keep what they have.
+    fn learn_back_off(&mut self, given: Option<NakBoIvl>) {
+        let (Some(given), Some(path)) = (given, self.path) else {
+            return;
+        };
+        let usable = given.sqn == Sqn::new(0) || self.polls.began(path, given.sqn);
+        if usable && !self.config.nak_bo_fixed {
+            self.back_off.learn(given.micros);
+            self.config.nak_bo_ivl = self.back_off.interval();
+        }
+    }
+
+    /// Whether packets may be sent there: to one node, and not to the whole link.
+    fn is_node(&self, path: Addr) -> bool {
+        !path.is_unspecified()
+            && !path.is_multicast()
+            && path != Addr::V4([255; 4])
+            && path.is_v4() == self.source.is_v4()
     }
 
     /// Starts reception at `first`.
@@ -239,7 +334,7 @@ impl<P, H: Heap> Receiver<P, H> {
         self.path.is_some() && !self.unreachable && !self.congested && !self.config.passive
     }
 
-    /// The next packet to send: an SPMR or a NAK, neither with a payload. `buf` has at least
+    /// The next packet to send: an SPMR, a POLR or a NAK, none with a payload. `buf` has at least
     /// [`HEADER_MAX`] bytes, or nothing is sent.
     pub fn poll_transmit<'a>(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<'a, P>>
     where
@@ -258,6 +353,10 @@ impl<P, H: Heap> Receiver<P, H> {
             }
             return self.emit(&Repr::Spmr, destination, buf);
         }
+        if let Some((path, polr)) = self.polls.poll_transmit(now) {
+            let repr = Repr::Polr(polr, PolrOptions::default());
+            return self.emit(&repr, Destination::Unicast(path), buf);
+        }
         if !self.may_nak() {
             return None;
         }
@@ -275,7 +374,12 @@ impl<P, H: Heap> Receiver<P, H> {
             list,
             ..NakOptions::default()
         };
-        self.emit(&Repr::Nak(nak, options), Destination::Unicast(path), buf)
+        let nak = Repr::Nak(nak, options);
+        let transmit = self.emit(&nak, Destination::Unicast(path), buf)?;
+        Some(Transmit {
+            copy: self.config.multicast_nak,
+            ..transmit
+        })
     }
 
     fn emit<'a>(
@@ -288,15 +392,22 @@ impl<P, H: Heap> Receiver<P, H> {
         P: 'a,
     {
         // RFC 3208 §8.3, §13.6: upstream, the source port is the data-destination port.
+        let (source, data) = (self.tsi.sport, self.config.dport);
+        let (sport, dport) = if repr.kind().is_downstream() {
+            (source, data)
+        } else {
+            (data, source)
+        };
         let ports = Ports {
-            sport: self.config.dport,
-            dport: self.tsi.sport,
+            sport,
+            dport,
             gsi: self.tsi.gsi,
         };
         let header_len = repr.emit(ports, 0, checksum::Sum::ZERO, buf).ok()?;
         Some(Transmit {
             kind: repr.kind(),
             destination,
+            copy: false,
             router_alert: false,
             header_len,
             payload: None,
@@ -331,6 +442,7 @@ impl<P, H: Heap> Receiver<P, H> {
             self.patience,
             self.repair.next_deadline(),
             self.spmr.poll_timeout(),
+            self.polls.poll_timeout(),
         ]
         .into_iter()
         .flatten()

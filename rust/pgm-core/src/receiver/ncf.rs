@@ -19,14 +19,20 @@ impl<P, H: Heap> Receiver<P, H> {
         ncf: Nak,
         packet: &Packet<'_>,
     ) -> Result<(), Discard> {
-        if packet.options.nbr_unreach() {
+        let unreachable = packet.options.nbr_unreach();
+        if unreachable {
             // RFC 3208 §15.3.2: ignored if it is not from our parent.
             if self.path.is_none() || packet.options.path_nla() != self.path {
                 return Err(Discard::Unmatched);
             }
             self.unreachable = true;
+        } else {
+            self.learn_back_off(packet.options.nak_bo_ivl());
         }
-        self.suppress(now, ncf, packet, Heard::Ncf)?;
+        match self.suppress(now, ncf, packet, Heard::Ncf) {
+            Err(Discard::Unmatched) if unreachable => {}
+            result => result?,
+        }
         count(&mut self.stats.ncfs);
         Ok(())
     }

@@ -116,6 +116,27 @@ impl<P, H: Heap> Peers<P, H> {
         result
     }
 
+    /// One packet that came to this node alone, and the group of its copy; see
+    /// [`Receiver::handle_unicast`].
+    pub fn handle_unicast<'a>(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        buf: &mut [u8],
+    ) -> Result<Option<(Addr, Transmit<'a, P>)>, Discard>
+    where
+        P: 'a,
+    {
+        let index = self.table.find(packet.tsi()).ok_or(Discard::NoSocket)?;
+        let receiver = self.receiver_mut(now, index).ok_or(Discard::SessionEnded)?;
+        let group = receiver.group();
+        let copy = receiver.handle_unicast(now, packet, buf)?;
+        self.table.enqueue(Queue::Deliver, index);
+        // Its deadline is set, so no memory is needed to move it.
+        let _ = self.refresh(index, false);
+        Ok(copy.map(|copy| (group, copy)))
+    }
+
     /// Makes a session for the source of `packet`.
     fn admit(
         &mut self,

@@ -2,7 +2,7 @@
 
 //! Source path messages (RFC 3208 §6.2): the path for NAKs, the window, and the end of the session.
 
-use pgm_wire::{Addr, Options, Spm, Sqn};
+use pgm_wire::{Options, Spm, Sqn};
 
 use crate::discard::Discard;
 use crate::memory::Heap;
@@ -11,11 +11,6 @@ use crate::receiver::rxw::newer;
 use crate::receiver::stats::count;
 use crate::receiver::Receiver;
 use crate::time::Instant;
-
-/// Whether NAKs may be sent there: to one node, and not to the whole link.
-fn is_node(path: Addr) -> bool {
-    !path.is_unspecified() && !path.is_multicast() && path != Addr::V4([255; 4])
-}
 
 impl<P, H: Heap> Receiver<P, H> {
     /// One SPM.
@@ -48,7 +43,7 @@ impl<P, H: Heap> Receiver<P, H> {
         }
         self.spm_sqn = Some(spm.sqn);
         count(&mut self.stats.spms);
-        if is_node(spm.path) && spm.path.is_v4() == self.source.is_v4() {
+        if self.is_node(spm.path) {
             if self.repair.next_nak().is_some() && (self.path.is_none() || self.unreachable) {
                 // All receivers hear this SPM at once: what waited for it backs off anew.
                 let back_off = self.rng.interval(self.config.nak_bo_ivl);
@@ -58,6 +53,11 @@ impl<P, H: Heap> Receiver<P, H> {
             self.spmr.cancel();
         }
         self.unreachable = false;
+        if let Some(range) = options.nak_bo_rng() {
+            self.back_off.bound(range);
+            self.config.nak_bo_ivl = self.back_off.interval();
+        }
+        self.learn_back_off(options.nak_bo_ivl());
         if !windowless {
             self.spm_window(spm, options.join());
         }

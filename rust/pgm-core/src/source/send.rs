@@ -194,6 +194,7 @@ impl<P, H: Heap> Source<P, H> {
         Some(Transmit {
             kind: repr.kind(),
             destination: Destination::Group,
+            copy: false,
             router_alert: matches!(next, Next::Rdata(_)),
             header_len,
             payload: Some(&slot.payload),
@@ -232,6 +233,7 @@ fn control<'a, P>(kind: PacketType, header_len: usize) -> Transmit<'a, P> {
     Transmit {
         kind,
         destination: Destination::Group,
+        copy: false,
         router_alert: true,
         header_len,
         payload: None,

@@ -4,6 +4,7 @@
 
 #![allow(clippy::arithmetic_side_effects)]
 
+mod back_off;
 mod bounds;
 mod failing;
 mod fragments;
@@ -12,10 +13,12 @@ mod join;
 mod model;
 mod naks;
 mod peers;
+mod poll;
 mod reception;
 mod session;
 mod spm;
 mod spmr;
+mod unreachable;
 
 use std::vec::Vec;
 
@@ -82,6 +85,8 @@ pub(super) struct Sent {
     pub(super) at: Instant,
     pub(super) kind: PacketType,
     pub(super) to: Destination,
+    pub(super) copy: bool,
+    /// What a NAK asks for; POLR_SQN and POLR_ROUND of a POLR.
     pub(super) sqns: Vec<u32>,
 }
 
@@ -196,10 +201,14 @@ impl<H: Heap> Rig<H> {
                     .windows(2)
                     .all(|w| Sqn::new(w[0]).before(Sqn::new(w[1]))));
             }
+            if let Body::Polr(polr) = packet.body {
+                sqns.extend([polr.sqn.get(), u32::from(polr.round)]);
+            }
             self.sent.push(Sent {
                 at: self.now,
                 kind: transmit.kind,
                 to: transmit.destination,
+                copy: transmit.copy,
                 sqns,
             });
         }

@@ -136,7 +136,7 @@ fn an_impossible_window_is_refused() {
     assert_eq!(rig.rx.path(), Some(PATH));
 }
 
-// req: NAK-21
+// req: NAK-21, IMP-16, IMP-18, IMP-19, IMP-20
 #[test]
 fn an_unreachable_neighbour_gets_no_naks_until_a_regular_spm() {
     let mut rig = Rig::new();
@@ -164,7 +164,7 @@ fn an_unreachable_neighbour_gets_no_naks_until_a_regular_spm() {
     assert_eq!(rig.asked(), [2]);
 }
 
-// req: NAK-21
+// req: NAK-21, IMP-16, IMP-19
 #[test]
 fn an_unreachable_neighbour_may_say_so_in_an_ncf() {
     for (path, heeded) in [(Some(PATH), true), (Some(OTHER), false), (None, false)] {
