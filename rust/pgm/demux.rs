@@ -13,7 +13,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::Discard;
-use pgm_wire::{Packet, PacketType, Tsi};
+use pgm_wire::{Body, Packet, PacketType, Tsi};
 
 use crate::input;
 use crate::net::address;
@@ -126,6 +126,9 @@ unsafe fn dispatch(
     if label.arrival.group.is_multicast() {
         // SAFETY: Inside the read section.
         unsafe { to_receivers(&guard, tables, label, &mut delivery) };
+    } else if let Some(label) = of_unreachable_parent(&packet, label) {
+        // SAFETY: Inside the read section.
+        unsafe { to_receivers(&guard, tables, label, &mut delivery) };
     } else if !label.kind.is_downstream() {
         // SAFETY: Inside the read section.
         if let Some(sk) = unsafe { find_source(&guard, tables, label.tsi) } {
@@ -139,6 +142,23 @@ unsafe fn dispatch(
         None => Ok(()),
         Some(skb) => Err((Discard::NoSocket, Some(skb))),
     }
+}
+
+/// The one unicast packet that is for receivers: an NCF whose sender cannot reach them by multicast
+/// (RFC 3208 §15.3.2). Its group and source stand inside.
+fn of_unreachable_parent(packet: &Packet<'_>, label: Label) -> Option<Label> {
+    let Body::Ncf(ncf) = packet.body else {
+        return None;
+    };
+    let arrival = Arrival {
+        group: ncf.group,
+        source: ncf.source,
+        ..label.arrival
+    };
+    packet
+        .options
+        .nbr_unreach()
+        .then_some(Label { arrival, ..label })
 }
 
 /// One packet for any number of sockets: each but the last gets a clone.

@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Data, Delivery, End};
-use pgm_core::{settings, Duration, Instant, Transmit};
+use pgm_core::{settings, Destination, Duration, Instant, Transmit};
 use pgm_wire::{Tsi, HEADER_MAX};
 
 use crate::net::lock::{BhLock, Locked};
@@ -260,7 +260,8 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
     stalled
 }
 
-fn send<P>(
+/// Sends one packet of an engine.
+pub(crate) fn send<P>(
     sk: *mut PgmSock,
     path: Path,
     router_alert: bool,
@@ -268,14 +269,18 @@ fn send<P>(
     buf: &[u8],
     payload: Option<*mut b::sk_buff>,
 ) {
-    if let Some(header) = buf.get(..packet.header_len) {
+    let Some(header) = buf.get(..packet.header_len) else {
+        return;
+    };
+    let copy = packet.copy.then_some(Destination::GroupLocal);
+    for destination in [Some(packet.destination), copy].into_iter().flatten() {
         // SAFETY: The lock is held; the payload stays in the window meanwhile. A packet that
         // cannot be sent counts as lost on the way.
         let _ = unsafe {
             output::send(
                 sk,
                 path,
-                packet.destination,
+                destination,
                 packet.router_alert && router_alert,
                 header,
                 payload,

@@ -9,9 +9,10 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::Place;
 use pgm_core::{settings, Discard, Instant};
-use pgm_wire::{Body, Packet, Sqn};
+use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
 use crate::net::lock::{BhLock, Locked};
+use crate::net::output::Path;
 use crate::net::skb::{HeaderCopy, SkBuff};
 use crate::net::timer;
 use crate::netns;
@@ -107,6 +108,9 @@ fn feed(
     }
     let arrival = skb.arrival();
     if !arrival.group.is_multicast() {
+        if let Body::Ncf(_) = packet.body {
+            return receive_unicast(sk, now, packet);
+        }
         return match &mut sk.source {
             Some(source) => source.handle(now, arrival.source, packet),
             None => Err(Discard::NoSocket),
@@ -116,6 +120,32 @@ fn feed(
         return listener::receive(sk, packet, skb);
     }
     receive_downstream(sk, now, packet, skb)
+}
+
+/// A parent that cannot reach its children by multicast confirms NAKs by unicast: our neighbours get
+/// a copy (RFC 3208 §15.3.2).
+fn receive_unicast(sk: &mut Locked<'_>, now: Instant, packet: &Packet<'_>) -> Result<(), Discard> {
+    if sk.closing.is_some() || sk.ended {
+        return Err(Discard::SessionEnded);
+    }
+    let this = sk.as_ptr();
+    let state: &mut State = sk;
+    let mut buf = [0u8; HEADER_MAX];
+    let path = state.path;
+    match &mut state.receive {
+        Receive::Session(session) => {
+            if let Some(copy) = session.handle_unicast(now, packet, &mut buf)? {
+                engine::send(this, path, false, &copy, &buf, None);
+            }
+        }
+        Receive::Datagram(peers) => {
+            if let Some((group, copy)) = peers.handle_unicast(now, packet, &mut buf)? {
+                engine::send(this, Path { group, ..path }, false, &copy, &buf, None);
+            }
+        }
+        Receive::Idle | Receive::Listener(_) => return Err(Discard::NoSocket),
+    }
+    Ok(())
 }
 
 /// A packet of a session, or of one of a datagram socket's sources.
@@ -149,8 +179,8 @@ fn receive_downstream(
 /// A bound socket that joined a group becomes a receiver with its first packet.
 fn start_datagram(sk: &mut Locked<'_>) -> Result<(), Discard> {
     // SAFETY: The lock is held.
-    let ddp = unsafe { b::pgm_sk_num(sk.sock()) };
-    let config = sk.options.receiver(ddp);
+    let (ddp, rcvbuf) = unsafe { (b::pgm_sk_num(sk.sock()), (*sk.sock()).sk_rcvbuf) };
+    let config = sk.options.receiver(ddp, rcvbuf);
     let limit = sk.options.numbers.get(&settings::PEERS_MAX);
     let peers = pgm_core::receiver::Peers::new(config, limit, sock::random_u64());
     let peers = KBox::new(peers, GFP_ATOMIC).map_err(|_| Discard::NoMemory)?;

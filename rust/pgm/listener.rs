@@ -247,7 +247,7 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
 
         let config = ReceiverConfig {
             group: key.group,
-            ..sk.options.receiver(key.ddp)
+            ..sk.options.receiver(key.ddp, (*sock).sk_rcvbuf)
         };
         let session = Receiver::new(config, key.tsi, source, timer::now(), random_u64());
         let Ok(session) = KBox::new(session, GFP_ATOMIC) else {

@@ -23,7 +23,11 @@
 #define PGM_NAK_RDATA_IVL	15	/* __u32, receiver, before listen or join */
 #define PGM_NAK_NCF_RETRIES	16	/* __u32 1..255, receiver */
 #define PGM_NAK_DATA_RETRIES	17	/* __u32 1..255, receiver */
+#define PGM_PEER_EXPIRY		18	/* __u32, receiver, before listen or join */
+#define PGM_SPMR_EXPIRY		19	/* __u32, receiver, before listen or join */
+#define PGM_RXW_SQNS		20	/* __u32, 0 or 64..131072, receiver */
 #define PGM_ABORT_ON_RESET	21	/* int, receiver, any time */
+#define PGM_PASSIVE		22	/* int, receiver, before listen or join */
 #define PGM_TSI			23	/* struct pgm_tsi, get; set: the GSI */
 #define PGM_UDP_ENCAP		24	/* struct pgm_udp_encap, before bind or connect */
 #define PGM_ROUTER_ALERT	25	/* int, before connect, listen or join */
@@ -32,6 +36,7 @@
 #define PGM_RECEIVER_STATS	7	/* struct pgm_receiver_stats, receiver, get */
 #define PGM_MSS			9	/* int, largest unfragmented message, source, get */
 #define PGM_MSGSIZE_MAX		10	/* int, largest message, source, get */
+#define PGM_MULTICAST_NAK	32	/* int, receiver, before listen or join */
 
 /* Control message, level IPPROTO_PGM, type PGM_RCVINFO: struct pgm_rcvinfo
  * with each message after PGM_RECVRCVINFO was set to 1.

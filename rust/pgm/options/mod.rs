@@ -31,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) numbers: Values,
     pub(crate) window: SendWindow,
     pub(crate) heartbeat: Intervals,
+    /// PGM_NAK_BO_IVL was set: what the source says does not change it.
+    nak_bo_fixed: bool,
     /// Of sources yet to be; random without a setting.
     pub(crate) gsi: Option<Gsi>,
     /// Without a setting as the encapsulation asks for.
@@ -44,6 +46,7 @@ impl Options {
             numbers: defaults,
             window: SendWindow::new(&defaults),
             heartbeat: Intervals::default(),
+            nak_bo_fixed: false,
             gsi: None,
             router_alert: None,
         }
@@ -150,6 +153,9 @@ fn set_number(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
         row.side.is_new(sk)?;
     }
     sk.options.numbers = numbers;
+    if name == b::PGM_NAK_BO_IVL {
+        sk.options.nak_bo_fixed = true;
+    }
     Ok(())
 }
 

@@ -49,6 +49,11 @@ numbers! {
     PGM_NAK_RDATA_IVL: NAK_RDATA_IVL, Receiver, Start;
     PGM_NAK_NCF_RETRIES: NAK_NCF_RETRIES, Receiver, Start;
     PGM_NAK_DATA_RETRIES: NAK_DATA_RETRIES, Receiver, Start;
+    PGM_PEER_EXPIRY: PEER_EXPIRY, Receiver, Start;
+    PGM_SPMR_EXPIRY: SPMR_BO_IVL, Receiver, Start;
+    PGM_RXW_SQNS: RXW_SQNS, Receiver, Start;
+    PGM_PASSIVE: PASSIVE, Receiver, Start;
+    PGM_MULTICAST_NAK: MULTICAST_NAK, Receiver, Start;
     PGM_ABORT_ON_RESET: ABORT_ON_RESET, Receiver, Always;
     PGM_RECVRCVINFO: RECVRCVINFO, Receiver, Always;
 }

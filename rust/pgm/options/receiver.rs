@@ -2,20 +2,27 @@
 
 //! Options of receivers that are more than one number.
 
+use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::ReceiverConfig;
+use pgm_core::settings;
 
 use super::source::uapi_tsi;
 use super::{Options, Side};
 use crate::net::lock::Locked;
 use crate::net::user::Output;
+use crate::sock::random_u64;
 
 impl Options {
-    /// What a receiver of this port starts with.
-    pub(crate) fn receiver(&self, dport: u16) -> ReceiverConfig {
+    /// What a receiver of this port starts with, given its SO_RCVBUF.
+    pub(crate) fn receiver(&self, dport: u16, rcvbuf: c_int) -> ReceiverConfig {
+        let sqns = self.numbers.get(&settings::RXW_SQNS);
         ReceiverConfig {
             dport,
+            node_id: random_u64() as u32,
+            nak_bo_fixed: self.nak_bo_fixed,
+            rxw_sqns: ReceiverConfig::window(sqns, u32::try_from(rcvbuf).unwrap_or(0)),
             ..ReceiverConfig::new(&self.numbers)
         }
     }
