@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a receiver does, seen by a probe that plays its source."""
 
+import contextlib
+import errno
 import os
+import socket
 import struct
 import sys
+import time
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
@@ -47,6 +51,277 @@ def test_late_join_by_repair():
         session, (_, port) = pgm.accept(listening)
         ktap.equal(port, opened.session.down[0])
         ktap.equal(session.recv(100), b"yes")
+
+
+@contextlib.contextmanager
+def raises(number):
+    """The block fails with this errno."""
+    try:
+        yield
+    except OSError as error:
+        ktap.equal(errno.errorcode[error.errno], errno.errorcode[number])
+    else:
+        raise AssertionError(f"no {errno.errorcode[number]}")
+
+
+@contextlib.contextmanager
+def running(options=None):
+    """A probe as source and a session that got its data up to 1, with the parent known."""
+    with net.shared(3) as lan, Probe(lan.hosts[0]) as probe:
+        with pgm.listener(lan.hosts[1], options=options) as listening:
+            source = probe.source()
+            source.spm(1, 0)
+            source.odata(1, b"1", trail=1)
+            session, _ = pgm.accept(listening)
+            with session:
+                ktap.equal(session.recv(10), b"1")
+                yield lan, probe, source, session
+
+
+def gap(source, sqn):
+    """Data behind a hole of one, enough of it for loss to be certain. Returns when."""
+    source.odata(sqn + 1, b"%d" % (sqn + 1), trail=1)
+    return source.odata(sqn + 2, b"%d" % (sqn + 2), trail=1)
+
+
+def ask(source, sqn, round_=0, **how):
+    """Sends a POLL. Returns when."""
+    return source.send(source.session.poll(sqn, round_, **how))
+
+
+@ktap.test
+def test_poll_answer():
+    """One POLR to POLL_PATH with SQN and ROUND of the POLL, if the POLL asks us."""
+    # req: POLL-08 POLL-09 POLL-10 POLL-11 POLL-12 POLL-14
+    with running() as (lan, probe, source, _):
+        unknown = wire.option(0x33)
+        sent = source.send(source.session.poll(70, 0, unknown, ask=(100_000, 0, 0)))
+        polr = probe.wait(wire.POLR)
+        ktap.equal((polr.sqn, polr.round, polr.destination), (70, 0, lan.hosts[0].address))
+        ktap.equal((polr.sport, polr.dport), source.session.up)
+        ktap.equal((polr.gsi, polr.data[22:24]), (source.session.gsi, bytes(2)))
+        assert polr.time - sent < 0.2, f"{polr.time - sent} s"
+        ask(source, 70, 0, ask=(0, 0, 0))  # the same again
+        ask(source, 71, 1)  # no round 0 before it
+        for subtype in (1, 2, 0xFFFF):
+            ask(source, 71, 0, subtype=subtype)
+        ask(source, 71, 1)
+        polr = probe.wait(wire.POLR)
+        ktap.equal((polr.sqn, polr.round), (71, 1))
+        probe.silence(0.2, wire.POLR)
+
+
+@ktap.test
+def test_poll_again():
+    """A new POLL_SQN cancels the answer that waits."""
+    # req: POLL-13
+    with running() as (_, probe, source, _):
+        for sqn in range(1, 6):
+            ask(source, sqn, ask=(200_000, 0, 0))
+        polr = probe.wait(wire.POLR)
+        ktap.equal(polr.sqn, 5)
+        probe.silence(0.3, wire.POLR)
+
+
+def node_id(probe, source, bits):
+    """The lowest bits of RAND_NODE_ID, found one by one."""
+    found = 0
+    for n in range(bits):
+        asked = time.monotonic()
+        while True:
+            for value in (1, 0):
+                ask(source, 2 * n + value, ask=(0, value << n, 1 << n))
+                try:
+                    polr = probe.wait(wire.POLR, timeout=0.05)
+                except AssertionError:
+                    continue
+                found |= (polr.sqn & 1) << n
+                break
+            else:
+                assert time.monotonic() - asked < 5, "either a bit is set or it is not"
+                continue
+            break
+    return found
+
+
+@ktap.test
+def test_node_id():
+    """RAND_NODE_ID is random, and polls match it under their mask."""
+    # req: POLL-06 POLL-07
+    found = set()
+    for _ in range(2):
+        with running() as (_, probe, source, _):
+            mask = 0xFFF
+            found.add(node := node_id(probe, source, 12))
+            ask(source, 100, ask=(0, ~node & mask, mask))
+            ask(source, 101, ask=(0, node ^ 1, mask))
+            ask(source, 102, ask=(0, node, mask))
+            ktap.equal(probe.wait(wire.POLR).sqn, 102)
+            probe.silence(0.1, wire.POLR)
+    ktap.equal(len(found), 2, "different identifiers")
+
+
+@ktap.test
+def test_unreachable_parent():
+    """A unicast NCF with OPT_NBR_UNREACH stops NAKs, and the neighbours get a copy of it."""
+    # req: IMP-16 IMP-17 IMP-18 IMP-19 IMP-20
+    with running() as (lan, probe, source, _):
+        gap(source, 2)
+        probe.wait(wire.NAK, numbers=[2])
+
+        def confirm(path):
+            items = [
+                wire.option(wire.OPT_NBR_UNREACH),
+                wire.option(wire.OPT_PATH_NLA, socket.inet_aton(path)),
+            ]
+            data = source.session.nak(wire.NCF, 2, *items)
+            source.send(data, to=lan.hosts[1].address, alert=False)
+            return data
+
+        confirm("10.77.0.99")  # not our parent
+        probe.wait(wire.NAK, numbers=[2])
+        data = confirm(lan.hosts[0].address)
+        copy = probe.wait(wire.NCF)
+        ktap.equal((copy.source, copy.destination), (lan.hosts[1].address, pgm.GROUP))
+        ktap.equal((copy.ttl, copy.sport, copy.dport), (1, *source.session.down))
+        ktap.equal(copy.data[16:], with_flags(data, copy)[16:], "the same packet")
+        # Silence, also on the special SPM that repeats the number of the last one.
+        confirm(lan.hosts[0].address)
+        unreachable = wire.option(wire.OPT_NBR_UNREACH)
+        source.spm(1, 1000, unreachable, sqn=source.spm_sqn - 1)
+        probe.silence(0.5, wire.NAK, wire.NCF)
+        source.spm(1, 4)
+        probe.wait(wire.NAK, numbers=[2])
+
+
+def with_flags(data, copy):
+    """A packet whose flags are those of another one."""
+    return wire.with_checksum(data[:5] + bytes([copy.flags]) + data[6:])
+
+
+@ktap.test
+def test_unreachable_parent_of_datagrams():
+    """The same for a datagram socket."""
+    # req: IMP-17
+    with net.shared(2) as lan, Probe(lan.hosts[0]) as probe, pgm.datagram(lan.hosts[1]) as sock:
+        source = probe.source()
+        source.spm(1, 0)
+        source.odata(1, b"1", trail=1)
+        ktap.equal(sock.recv(10), b"1")
+        path = wire.option(wire.OPT_PATH_NLA, socket.inet_aton(lan.hosts[0].address))
+        data = source.session.nak(wire.NCF, 1, wire.option(wire.OPT_NBR_UNREACH), path)
+        source.send(data, to=lan.hosts[1].address)
+        ktap.equal(probe.wait(wire.NCF).ttl, 1)
+
+
+def quiet_listener(host, **options):
+    """A listener with the default NAK timers."""
+    sock = pgm.timeouts(pgm.pgm_socket(host))
+    for name, value in options.items():
+        pgm.set_int(sock, getattr(pgm, name), value)
+    sock.bind((pgm.GROUP, pgm.PORT))
+    sock.listen(5)
+    return sock
+
+
+def delays(probe, source, count, first=2):
+    """How long after a loss was certain each NAK came; the holes are repaired."""
+    found = []
+    for sqn in range(first, first + 3 * count, 3):
+        lost = gap(source, sqn)
+        found.append(probe.wait(wire.NAK, numbers=[sqn]).time - lost)
+        source.rdata(sqn, b"x", trail=1)
+    return found
+
+
+@ktap.test
+def test_steered_back_off():
+    """OPT_NAK_BO_IVL counts if it rests on no poll, or on one whose round 0 was seen."""
+    # req: NAK-20 IMP-06 IMP-07
+    with net.shared() as lan, Probe(lan.hosts[0]) as probe:
+        with quiet_listener(lan.hosts[1]) as listening:
+            source = probe.source()
+
+            def steer(micros, sqn):
+                source.spm(
+                    1, 0, wire.option(wire.OPT_NAK_BO_IVL, struct.pack("!II", micros, sqn))
+                )
+
+            source.spm(1, 0)
+            source.odata(1, b"1", trail=1)
+            session, _ = pgm.accept(listening)
+            with session:
+                steer(2_000_000, 7)  # no poll seen
+                slow = delays(probe, source, 2)
+                ask(source, 7, ask=(0, 0, 0xFFFFFFFF))
+                steer(1_000, 7)
+                quick = delays(probe, source, 4, 8)
+                source.spm(1, 0, wire.option(wire.OPT_NAK_BO_RNG, struct.pack("!II", 400_000, 300_000)))
+                bounded = delays(probe, source, 6, 20)
+                ktap.note(f"{slow} {quick} {bounded}")
+                assert max(slow) < 0.15, slow
+                assert min(quick) < 0.02, quick
+                assert max(bounded) > 0.06, bounded
+
+
+@ktap.test
+def test_multicast_nak():
+    """PGM_MULTICAST_NAK: each NAK goes to the group too, with a TTL of 1."""
+    # req: NAK-18 ADDR-13
+    with running({pgm.PGM_MULTICAST_NAK: 1}) as (lan, probe, source, _):
+        gap(source, 2)
+        naks = [probe.wait(wire.NAK, numbers=[2]) for _ in range(2)]
+        ktap.equal({nak.destination for nak in naks}, {lan.hosts[0].address, pgm.GROUP})
+        ktap.equal([nak.ttl for nak in naks if nak.destination == pgm.GROUP], [1])
+        ktap.equal(naks[0].data, naks[1].data)
+
+
+@ktap.test
+def test_passive():
+    """PGM_PASSIVE: nothing is ever sent, and losses are reported all the same."""
+    options = {pgm.PGM_PASSIVE: 1, pgm.PGM_ABORT_ON_RESET: 0}
+    with net.shared() as lan, Probe(lan.hosts[0]) as probe:
+        with pgm.listener(lan.hosts[1], options=options) as listening:
+            source = probe.source()
+            source.odata(1, b"1", trail=1)
+            session, _ = pgm.accept(listening)
+            with session:
+                gap(source, 2)
+                source.odata(6, b"6", trail=1)
+                probe.silence(0.4)  # no SPMR
+                source.spm(1, 6)
+                ask(source, 1)
+                source.rdata(2, b"2", trail=1)
+                for sqn in range(1, 5):
+                    ktap.equal(session.recv(10), b"%d" % sqn)
+                probe.silence(0.3)
+                source.odata(7, b"7", trail=6)
+                with raises(errno.ENOBUFS):
+                    session.recv(10)
+                ktap.equal(pgm.loss(session)[1:], (5, 1))
+                ktap.equal([session.recv(10), session.recv(10)], [b"6", b"7"])
+                probe.silence(0, wire.NAK, wire.SPMR, wire.POLR)
+
+
+@ktap.test
+def test_peer_expiry():
+    """PGM_PEER_EXPIRY: a silent source ends its session."""
+    # req: RCV-26
+    with running({pgm.PGM_PEER_EXPIRY: 100_000}) as (_, _, _, session):
+        with raises(errno.ETIMEDOUT):
+            session.recv(10)
+        ktap.equal(session.recv(10), b"")
+
+
+@ktap.test
+def test_spmr_expiry():
+    """PGM_SPMR_EXPIRY: how soon an SPMR follows data without an SPM."""
+    # req: SPMR-02
+    with net.shared() as lan, Probe(lan.hosts[0]) as probe:
+        with pgm.listener(lan.hosts[1], options={pgm.PGM_SPMR_EXPIRY: 1_000}):
+            sent = probe.source().odata(1, b"1", trail=1)
+            delay = probe.wait(wire.SPMR).time - sent
+            assert delay < 0.1, f"{delay} s"
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ NAMES = {
 }
 
 OPT_LENGTH, OPT_FRAGMENT, OPT_NAK_LIST, OPT_JOIN = 0x00, 0x01, 0x02, 0x03
-OPT_NBR_UNREACH, OPT_PATH_NLA = 0x0B, 0x0C
+OPT_NAK_BO_IVL, OPT_NAK_BO_RNG, OPT_NBR_UNREACH, OPT_PATH_NLA = 0x04, 0x05, 0x0B, 0x0C
 OPT_SYN, OPT_FIN, OPT_RST = 0x0D, 0x0E, 0x0F
 OPT_END = 0x80
 PRESENT, NETWORK_SIGNIFICANT = 0x01, 0x02
@@ -117,10 +117,11 @@ class Session:
         """SPM request"""
         return packet(SPMR, self.up, self.gsi, b"", **how)
 
-    def poll(self, sqn=0, round_=0, **how):
-        """POLL, general"""
-        body = struct.pack("!IHH", sqn, round_, 0) + nla(self.address)
-        return packet(POLL, self.down, self.gsi, body + struct.pack("!III", 1000, 0, 0), **how)
+    def poll(self, sqn=0, round_=0, *items, subtype=0, path=None, ask=(1000, 0, 0), **how):
+        """POLL, general and for everybody; ask: POLL_BO_IVL, POLL_RAND, POLL_MASK"""
+        body = struct.pack("!IHH", sqn, round_, subtype) + nla(path or self.address)
+        body += struct.pack("!III", *ask)
+        return packet(POLL, self.down, self.gsi, body, options(*items), **how)
 
     def polr(self, sqn=0, **how):
         """Poll response"""
