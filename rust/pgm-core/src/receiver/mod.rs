@@ -44,6 +44,7 @@ use crate::time::{Duration, Instant};
 use crate::transmit::{Destination, Transmit};
 use apdu::{Cursor, Ending};
 use back_off::BackOff;
+pub use nak::NakStates;
 use nak::Repair;
 use poll::Polls;
 use rxw::{newer, Window, Work};
@@ -523,6 +524,16 @@ impl<P, H: Heap> Receiver<P, H> {
     /// The lowest number that was asked for and did not come, and how many such numbers there are.
     pub fn outstanding(&self) -> Option<(Sqn, u32)> {
         self.window.outstanding()
+    }
+
+    /// How many missing numbers are in each state.
+    pub fn nak_states(&self) -> NakStates {
+        self.window.nak_states()
+    }
+
+    /// Whether NAKs are put off because the reader is slow.
+    pub const fn is_congested(&self) -> bool {
+        self.congested
     }
 
     /// How fast its packets come, without IP headers.

@@ -75,6 +75,27 @@ impl Missing {
     pub(super) fn is_outstanding(&self) -> bool {
         matches!(self.phase, Phase::WaitNcf | Phase::WaitData)
     }
+
+    /// Adds it to its state.
+    pub(super) fn count(&self, states: &mut NakStates) {
+        let state = match self.phase {
+            Phase::Tempered | Phase::BackOff | Phase::Due => &mut states.back_off,
+            Phase::WaitNcf => &mut states.wait_ncf,
+            Phase::WaitData => &mut states.wait_data,
+        };
+        *state = state.saturating_add(1);
+    }
+}
+
+/// How many missing numbers are in each state of RFC 3208 §6.3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NakStates {
+    /// BACK-OFF_STATE, and those that may still be late.
+    pub back_off: u32,
+    /// WAIT_NCF_STATE.
+    pub wait_ncf: u32,
+    /// WAIT_DATA_STATE.
+    pub wait_data: u32,
 }
 
 /// What was heard about a missing number.

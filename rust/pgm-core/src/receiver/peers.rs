@@ -404,6 +404,12 @@ impl<P, H: Heap> Peers<P, H> {
         (0..self.table.used()).filter_map(|index| self.table.get(index)?.receiver())
     }
 
+    /// The first session at `index` of the table or behind it, and where it stands.
+    pub fn session_from(&self, index: u32) -> Option<(u32, &Receiver<P, H>)> {
+        (index..self.table.used())
+            .find_map(|index| Some((index, self.table.get(index)?.receiver()?)))
+    }
+
     /// Checks the table the slow way.
     #[cfg(test)]
     pub(super) fn check(&self) {

@@ -18,7 +18,7 @@ use pgm_wire::{Fragment, Sqn};
 use crate::deadlines::{Position, Positions};
 use crate::discard::Discard;
 use crate::memory::{Heap, NoMemory};
-use crate::receiver::nak::Missing;
+use crate::receiver::nak::{Missing, NakStates};
 use crate::receiver::{Place, STEPS};
 use crate::ring::Ring;
 use crate::time::Instant;
@@ -276,23 +276,43 @@ impl<P, H: Heap> Window<P, H> {
         self.ring.get(sqn).map(|slot| &slot.state)
     }
 
-    /// The lowest number that was asked for and did not come, and how many such numbers there are.
-    /// Walks the slots.
-    pub(super) fn outstanding(&self) -> Option<(Sqn, u32)> {
-        let mut found = None;
+    /// The missing numbers that have slots, which may be so many as there are slots apart.
+    fn absent(&self) -> impl Iterator<Item = (Sqn, &Missing)> {
         let mut sqn = self.commit;
-        let mut absent = self.absent;
-        while absent > 0 && self.reaches(sqn) {
-            if let Some(State::Missing(missing)) = self.state(sqn) {
-                absent = absent.saturating_sub(1);
-                if missing.is_outstanding() {
-                    let (first, count) = found.unwrap_or((sqn, 0u32));
-                    found = Some((first, count.saturating_add(1)));
+        let mut left = self.absent;
+        core::iter::from_fn(move || {
+            while left > 0 && self.reaches(sqn) {
+                let at = sqn;
+                sqn = sqn.next();
+                if let Some(State::Missing(missing)) = self.state(at) {
+                    left = left.saturating_sub(1);
+                    return Some((at, missing));
                 }
             }
-            sqn = sqn.next();
+            None
+        })
+    }
+
+    /// The lowest number that was asked for and did not come, and how many such numbers there are.
+    pub(super) fn outstanding(&self) -> Option<(Sqn, u32)> {
+        let mut found = None;
+        for (sqn, _) in self
+            .absent()
+            .filter(|(_, missing)| missing.is_outstanding())
+        {
+            let (first, count) = found.unwrap_or((sqn, 0u32));
+            found = Some((first, count.saturating_add(1)));
         }
         found
+    }
+
+    /// How many missing numbers are in each state.
+    pub(super) fn nak_states(&self) -> NakStates {
+        let mut states = NakStates::default();
+        for (_, missing) in self.absent() {
+            missing.count(&mut states);
+        }
+        states
     }
 
     /// What is known of `sqn` if it is missing and can still be had.
