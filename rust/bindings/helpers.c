@@ -436,6 +436,26 @@ void pgm_remove_proc(struct net *net, const char *name)
 	remove_proc_subtree(name, net->proc_net);
 }
 
+bool pgm_sock_try_hold(struct sock *sk)
+{
+	return refcount_inc_not_zero(&sk->sk_refcnt);
+}
+
+struct net *pgm_seq_file_net(struct seq_file *m)
+{
+	return seq_file_net(m);
+}
+
+uid_t pgm_seq_sk_uid(struct seq_file *m, const struct sock *sk)
+{
+	return from_kuid_munged(seq_user_ns(m), sk_uid(sk));
+}
+
+u64 pgm_sk_inode(const struct sock *sk)
+{
+	return sock_i_ino(sk);
+}
+
 struct proc_dir_entry *pgm_proc_mkdir(struct net *net, const char *name)
 {
 	return proc_net_mkdir(net, name, net->proc_net);

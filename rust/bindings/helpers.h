@@ -35,6 +35,7 @@
 #include <net/xfrm.h>
 
 #include "../../include/uapi/linux/pgm.h"
+#include "../../include/uapi/linux/pgm_diag.h"
 #include "../../include/uapi/linux/wsrm.h"
 
 #ifdef __BINDGEN__
@@ -124,6 +125,29 @@ struct sock *pgm_next_bind_rcu(struct sock *sk);
 struct ip_mc_socklist *pgm_mc_first_rcu(const struct sock *sk);
 struct ip_mc_socklist *pgm_mc_next_rcu(const struct ip_mc_socklist *pmc);
 struct ip_sf_socklist *pgm_mc_sflist_rcu(const struct ip_mc_socklist *pmc);
+
+/* looking at sockets from outside (observe.rs); also for pgm_diag.ko */
+struct pgm_place {
+	__u32	table;
+	__u32	end;
+	__u32	bucket;
+	__u32	chain;
+	__u32	session;
+};
+
+struct pgm_row {
+	struct sock			*sk;
+	struct pgm_diag_socket		socket;
+	struct pgm_sender_stats		sender;
+	struct pgm_receiver_stats	receiver;
+};
+
+bool pgm_next_row(const struct net *net, struct pgm_place *place,
+		  struct pgm_row *row);
+bool pgm_sock_try_hold(struct sock *sk);
+struct net *pgm_seq_file_net(struct seq_file *m);
+uid_t pgm_seq_sk_uid(struct seq_file *m, const struct sock *sk);
+u64 pgm_sk_inode(const struct sock *sk);
 
 /* locks and namespaces */
 void pgm_spin_lock_init(spinlock_t *lock);

@@ -24,6 +24,13 @@ use crate::netns;
 use crate::sock::{random_u64, Key, PgmSock, Receive, State};
 use crate::{demux, input};
 
+impl Listener {
+    /// How many sessions wait for accept(), and how many sources sent no data yet.
+    pub(crate) fn lens(&self) -> (u32, u32) {
+        (self.queue.len() as u32, self.announced.len() as u32)
+    }
+}
+
 /// What a listening socket has.
 pub(crate) struct Listener {
     /// Names the listener in its sessions' keys; never used twice.

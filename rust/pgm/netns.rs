@@ -6,12 +6,12 @@
 use core::ptr::{addr_of, addr_of_mut};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use kernel::ffi::{c_int, c_uint, c_void};
-use kernel::prelude::*;
+use kernel::ffi::{c_int, c_uint};
 use pgm_bindings as b;
 use pgm_core::{Discard, Setting};
 
 use crate::net::udp;
+use crate::proc;
 use crate::sysctl::Sysctls;
 
 /// Buckets of each table; a power of two.
@@ -98,18 +98,11 @@ unsafe extern "C" fn init(net: *mut b::net) -> c_int {
             addr_of_mut!((*this).key).cast(),
             core::mem::size_of::<b::siphash_key_t>(),
         );
-        let dir = b::pgm_proc_mkdir(net, c"pgm".as_char_ptr());
-        let file = b::proc_create_net_single(
-            c"snmp".as_char_ptr(),
-            0o444,
-            dir,
-            Some(show),
-            core::ptr::null_mut(),
-        );
+        let files = proc::register(net);
         let settings = Sysctls::register(addr_of_mut!((*this).settings), net);
-        if dir.is_null() || file.is_null() || settings.is_err() {
+        if let Err(error) = files.and(settings) {
             exit(net);
-            return ENOMEM.to_errno();
+            return error.to_errno();
         }
     }
     0
@@ -122,38 +115,7 @@ unsafe extern "C" fn exit(net: *mut b::net) {
     // SAFETY: Removing what is not there does nothing.
     unsafe {
         Sysctls::unregister(addr_of_mut!((*of(net)).settings));
-        b::pgm_remove_proc(net, c"pgm".as_char_ptr());
         udp::exit(of(net));
+        proc::unregister(net);
     }
-}
-
-/// /proc/net/pgm/snmp: a line of names and a line of values, the format nstat(8) reads.
-///
-/// # Safety
-///
-/// Called by the kernel to show the file of a live namespace.
-unsafe extern "C" fn show(m: *mut b::seq_file, _v: *mut c_void) -> c_int {
-    // SAFETY: The namespace lives as long as its file is read; `m` is valid, and each format
-    // matches its arguments.
-    unsafe {
-        let this = of(b::pgm_seq_net(m));
-        b::seq_printf(m, c"Pgm: InPkts".as_char_ptr());
-        for discard in Discard::ALL {
-            let name = discard.name();
-            b::seq_printf(
-                m,
-                c" InDiscard%.*s".as_char_ptr(),
-                name.len() as c_int,
-                name.as_ptr(),
-            );
-        }
-        let received = (*this).received.load(Ordering::Relaxed);
-        b::seq_printf(m, c"\nPgm: %llu".as_char_ptr(), received);
-        for counter in &(*this).discards {
-            let value = counter.load(Ordering::Relaxed);
-            b::seq_printf(m, c" %llu".as_char_ptr(), value);
-        }
-        b::seq_printf(m, c"\n".as_char_ptr());
-    }
-    0
 }

@@ -8,7 +8,7 @@ mod carriage;
 mod numbers;
 mod receiver;
 mod source;
-mod stats;
+pub(crate) mod stats;
 mod windows;
 
 use kernel::ffi::{c_char, c_int, c_uint};

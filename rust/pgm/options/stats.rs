@@ -6,16 +6,14 @@ use core::mem::offset_of;
 
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::receiver::{Receiver, ReceiverStats};
+use pgm_core::receiver::ReceiverStats;
 use pgm_core::{Instant, Rates};
 
 use super::Side;
-use crate::net::heap::KernelHeap;
 use crate::net::lock::Locked;
-use crate::net::skb::SkBuff;
 use crate::net::timer;
 use crate::net::user::Output;
-use crate::sock::Receive;
+use crate::sock::{Receive, SessionEngine, SourceEngine};
 
 const _: () = assert!(
     offset_of!(b::pgm_sender_stats, odata)
@@ -33,10 +31,14 @@ fn kbit(rate: u64) -> u64 {
 
 pub(super) fn get_sender(sk: &Locked<'_>, output: &Output) -> Result {
     Side::Source.check(sk)?;
-    let source = sk.source.as_ref().ok_or(ENOTCONN)?;
+    output.write(&sender(sk.source.as_ref().ok_or(ENOTCONN)?))
+}
+
+/// The counters of a source.
+pub(crate) fn sender(source: &SourceEngine) -> b::pgm_sender_stats {
     let stats = source.stats();
     let rates = source.rates(timer::now());
-    output.write(&b::pgm_sender_stats {
+    b::pgm_sender_stats {
         odata_bytes: stats.odata_bytes,
         bytes: stats.bytes,
         naks: stats.naks,
@@ -56,7 +58,7 @@ pub(super) fn get_sender(sk: &Locked<'_>, output: &Output) -> Result {
         nak_sqns: stats.nak_sqns,
         spmrs: stats.spmrs,
         nnaks: stats.nnaks,
-    })
+    }
 }
 
 /// What is so at one moment, added up over the sessions of a socket.
@@ -69,7 +71,7 @@ struct Figures {
 }
 
 impl Figures {
-    fn add(&mut self, now: Instant, session: &Receiver<SkBuff, KernelHeap>) {
+    fn add(&mut self, now: Instant, session: &SessionEngine) {
         let rates = session.rates(now);
         let outstanding = session.outstanding().map_or(0, |(_, count)| count);
         for (total, n) in [
@@ -86,25 +88,37 @@ impl Figures {
 
 pub(super) fn get_receiver(sk: &Locked<'_>, output: &Output) -> Result {
     Side::Receiver.check(sk)?;
-    let now = timer::now();
-    let mut figures = Figures::default();
-    let (stats, trail, lead, first): (ReceiverStats, u32, u32, u32) = match &sk.receive {
-        Receive::Session(session) => {
-            figures.add(now, session);
-            let first = session.outstanding().map_or(0, |(first, _)| first.get());
-            let (trail, lead) = (session.trail().get(), session.lead().get());
-            (*session.stats(), trail, lead, first)
-        }
+    match &sk.receive {
+        Receive::Session(session) => output.write(&receiver(session)),
         Receive::Datagram(peers) => {
+            let now = timer::now();
+            let mut figures = Figures::default();
             for session in peers.iter() {
                 figures.add(now, session);
             }
-            (peers.stats(), 0, 0, 0)
+            output.write(&receiver_stats(&peers.stats(), &figures))
         }
-        Receive::Idle | Receive::Listener(_) => return Err(ENOTCONN),
-    };
+        Receive::Idle | Receive::Listener(_) => Err(ENOTCONN),
+    }
+}
+
+/// The counters of a session.
+pub(crate) fn receiver(session: &SessionEngine) -> b::pgm_receiver_stats {
+    let mut figures = Figures::default();
+    figures.add(timer::now(), session);
+    let first = session.outstanding().map_or(0, |(first, _)| first.get());
+    b::pgm_receiver_stats {
+        trail: session.trail().get().into(),
+        lead: session.lead().get().into(),
+        nak_first: first.into(),
+        ..receiver_stats(session.stats(), &figures)
+    }
+}
+
+/// All of them but what only one session has.
+fn receiver_stats(stats: &ReceiverStats, figures: &Figures) -> b::pgm_receiver_stats {
     let average = stats.window_sum.checked_div(stats.data_packets);
-    output.write(&b::pgm_receiver_stats {
+    b::pgm_receiver_stats {
         odata: stats.data_packets.saturating_sub(stats.rdata_packets),
         rdata: stats.rdata_packets,
         duplicates: stats.duplicates,
@@ -112,12 +126,12 @@ pub(super) fn get_receiver(sk: &Locked<'_>, output: &Output) -> Result {
         bytes: stats.bytes,
         rate_kbit: kbit(figures.rates.overall),
         rate_recent_kbit: kbit(figures.rates.recent),
-        trail: trail.into(),
-        lead: lead.into(),
+        trail: 0,
+        lead: 0,
         window_sqns_avg: average.unwrap_or(0),
         window_sqns_min: stats.window_min,
         window_sqns_max: stats.window_max,
-        nak_first: first.into(),
+        nak_first: 0,
         missing_now: figures.missing.saturating_sub(figures.outstanding),
         outstanding: figures.outstanding,
         buffered: figures.buffered,
@@ -133,5 +147,5 @@ pub(super) fn get_receiver(sk: &Locked<'_>, output: &Output) -> Result {
         apdus: stats.apdus,
         recovery_ns: stats.recovery_ns_total,
         recovery_max_ns: stats.recovery_max_ns,
-    })
+    }
 }

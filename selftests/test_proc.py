@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""/proc/net/pgm: what the sockets of a namespace do."""
+
+import contextlib
+import os
+import sys
+import threading
+
+sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
+
+import ktap
+import net
+import pgm
+
+
+def table(host, name):
+    """The rows of /proc/net/pgm/NAME as dictionaries."""
+    with host, open(f"/proc/thread-self/net/pgm/{name}", encoding="ascii") as file:
+        header, *rows = [line.split() for line in file]
+    for row in rows:
+        ktap.equal(len(row), len(header), f"columns of {name}")
+    return [dict(zip(header, row)) for row in rows]
+
+
+def only(rows, **wanted):
+    """The one row with these columns."""
+    found = [row for row in rows if all(row[name] == str(v) for name, v in wanted.items())]
+    ktap.equal(len(found), 1, f"rows with {wanted} among {rows}")
+    return found[0]
+
+
+def text(tsi):
+    """A TSI as people read it."""
+    return f"{tsi[:6].hex()}.{int.from_bytes(tsi[6:], 'big')}"
+
+
+@ktap.test
+def test_roles():
+    """Each socket and session has its line, with its names, its owner and its numbers."""
+    with net.shared() as lan:
+        here, there = lan.hosts
+        with contextlib.ExitStack() as stack:
+            listening = stack.enter_context(pgm.listener(there))
+            datagram = stack.enter_context(pgm.datagram(there))
+            source = stack.enter_context(pgm.source(here))
+            line = only(table(there, "receivers"), role="listener")
+            ktap.equal(line["inode"], str(os.fstat(listening.fileno()).st_ino))
+            ktap.equal((line["group"], line["port"]), (pgm.GROUP, str(pgm.PORT)))
+            source.send(bytes(4000))
+            session, _ = pgm.accept(listening)
+            stack.enter_context(session)
+            ktap.equal(len(session.recv(5000)), 4000)
+            ktap.equal(len(datagram.recv(5000)), 4000)
+
+            tsi = text(pgm.tsi(source))
+            names = {"group": pgm.GROUP, "port": pgm.PORT, "tsi": tsi}
+            sent = only(table(here, "sources"), role="source", local=here.address, **names)
+            ktap.equal((sent["trail"], sent["lead"], sent["odata"]), ("0", "2", "3"))
+            ktap.equal((sent["rate_kbit"], sent["queued_bytes"]), ("20000", "0"))
+            ktap.equal((sent["uid"], sent["inode"]), ("0", str(os.fstat(source.fileno()).st_ino)))
+            assert int(sent["memory"]) >= 4000, sent
+
+            rows = table(there, "receivers")
+            for role, sock in (("session", session), ("peer", datagram)):
+                got = only(rows, role=role, source=here.address, **names)
+                ktap.equal((got["lead"], got["data"], got["lost"]), ("2", "3", "0"))
+                ktap.equal(got["inode"], str(os.fstat(sock.fileno()).st_ino))
+            ktap.equal(only(rows, role="datagram")["sessions"], "1")
+            ktap.equal(table(there, "sources"), [])
+            ktap.equal(table(here, "receivers"), [])
+            source.close()
+            only(table(here, "sources"), role="closing", inode=0, **names)
+            ktap.wait_for(
+                lambda: any(row["role"] == "ended" for row in table(there, "receivers")),
+                "the session ends",
+            )
+
+
+@ktap.test
+def test_nak_states():
+    """What is missing stands in its state until it is repaired."""
+    slow = {pgm.PGM_NAK_RDATA_IVL: 2_000_000, pgm.PGM_NAK_RPT_IVL: 2_000_000}
+    with net.shared() as lan:
+        here, there = lan.hosts
+        with pgm.listener(there, options=slow) as listening, pgm.source(here) as source:
+            source.send(b"first")
+            session, _ = pgm.accept(listening)
+            with session:
+                ktap.equal(session.recv(10), b"first")
+                lan.toward(there, "loss 100%")
+                source.send(b"lost")
+                ktap.wait_for(
+                    lambda: only(table(here, "sources"), role="source")["lead"] == "1",
+                    "the second packet is sent",
+                )
+                lan.toward(there, None)
+                # Neither NAK nor repair may be faster than we look.
+                here.netem("delay 1s")
+                source.send(b"third")
+
+                def state():
+                    row = only(table(there, "receivers"), role="session")
+                    return tuple(int(row[n]) for n in ("back_off", "wait_ncf", "wait_data"))
+
+                ktap.wait_for(lambda: state() == (0, 1, 0), "the NAK was sent")
+                ktap.wait_for(lambda: state() == (0, 0, 0), "it was repaired")
+                ktap.equal([session.recv(10) for _ in range(2)], [b"lost", b"third"])
+                row = only(table(there, "receivers"), role="session")
+                ktap.equal((row["missing"], row["repaired"], row["naks"]), ("1", "1", "1"))
+
+
+@ktap.test
+def test_many_sockets():
+    """More sockets than a page of lines: each is listed once, also in small reads."""
+    with net.shared() as lan, contextlib.ExitStack() as stack:
+        here, there = lan.hosts
+        sources = [stack.enter_context(pgm.source(here)) for _ in range(80)]
+        receiver = stack.enter_context(pgm.datagram(there))
+        for source in sources:
+            source.send(b"x")
+        wanted = {text(pgm.tsi(source)) for source in sources}
+        for _ in sources:
+            ktap.equal(receiver.recv(10), b"x")
+        for host, name, role in ((here, "sources", "source"), (there, "receivers", "peer")):
+            listed = [row["tsi"] for row in table(host, name) if row["role"] == role]
+            ktap.equal(len(listed), 80, name)
+            ktap.equal(set(listed), wanted, name)
+        with here:
+            path = "/proc/thread-self/net/pgm/sources"
+            with open(path, "rb", buffering=0) as file:
+                pieces = b"".join(iter(lambda: file.read(1000), b""))
+                file.seek(0)
+                whole = b"".join(iter(lambda: file.read(1 << 16), b""))
+        ktap.equal((pieces.count(b"\nsource "), whole.count(b"\nsource ")), (80, 80))
+
+
+@ktap.test
+def test_churn():
+    """Reading while sockets come and go disturbs neither."""
+    with net.shared() as lan:
+        here, there = lan.hosts
+        done = threading.Event()
+
+        def read():
+            lines = 0
+            while not done.is_set():
+                lines += len(table(here, "sources")) + len(table(there, "receivers"))
+            return lines
+
+        readers = [pgm.Background(read) for _ in range(2)]
+        try:
+            for _ in range(30):
+                with pgm.listener(there) as listening, pgm.source(here) as source:
+                    source.send(b"x")
+                    session, _ = pgm.accept(listening)
+                    with session:
+                        ktap.equal(session.recv(10), b"x")
+                    pgm.reset_close(source)
+        finally:
+            done.set()
+        assert all(reader.result() > 0 for reader in readers)
+
+
+if __name__ == "__main__":
+    ktap.main(pgm.need_module)
