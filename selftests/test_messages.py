@@ -3,6 +3,7 @@
 """What one send() and one recv() mean."""
 
 import array
+import ctypes
 import errno
 import os
 import socket
@@ -67,6 +68,114 @@ def test_too_large():
             ktap.equal(error.errno, errno.EMSGSIZE)
         source.send(b"next")
         ktap.equal(bus.recv(100), b"next")
+
+
+@ktap.test
+def test_more():
+    """MSG_MORE gathers: one message whatever its pieces are, empty ones included."""
+    with Pair() as (source, bus):
+        whole = os.urandom(20_000)
+        for cuts in ((1, 2), (0, 20_000), (19_999,), (1_400, 2_800, 4_200), (10, 10, 10)):
+            ends = [0, *cuts, len(whole)]
+            *pieces, last = [whole[a:b] for a, b in zip(ends, ends[1:])]
+            for piece in pieces:
+                ktap.equal(source.send(piece, socket.MSG_MORE), len(piece))
+            ktap.equal(source.send(last), len(last))
+            same_message(bus, whole)
+        source.send(b"short", socket.MSG_MORE)
+        source.send(b"")
+        same_message(bus, b"short")
+
+
+def same_message(bus, wanted):
+    """The next message is this one."""
+    got, _, flags, _ = bus.recvmsg(1 << 20)
+    assert got == wanted, f"{len(got)} bytes, wanted {len(wanted)}"
+    ktap.equal(flags, EOR)
+
+
+def fails(name, function, *args):
+    """The call fails with this error."""
+    try:
+        function(*args)
+    except OSError as error:
+        ktap.equal(errno.errorcode[error.errno], name)
+    else:
+        raise AssertionError(f"it worked; wanted {name}")
+
+
+@ktap.test
+def test_more_that_is_not_sent():
+    """A message that becomes too long, or is not complete at the end, is dropped as a whole."""
+    with Pair() as (source, bus):
+        largest = pgm.get_int(source, pgm.PGM_MSGSIZE_MAX)
+        source.send(bytes(largest), socket.MSG_MORE)
+        fails("EMSGSIZE", source.send, b"x")
+        fails("EFAULT", bad_send, source, socket.MSG_MORE)
+        source.send(b"a", socket.MSG_MORE)
+        fails("EFAULT", bad_send, source, 0)
+        source.send(b"b")
+        same_message(bus, b"ab")
+        source.send(b"half", socket.MSG_MORE)
+        source.shutdown(socket.SHUT_WR)
+        ktap.wait_for(lambda: pgm.stats(source)["odata"] == 1, "one message has left")
+        fails("EPIPE", source.send, b"x", socket.MSG_NOSIGNAL)
+        fails("EAGAIN", bus.recv, 10, socket.MSG_DONTWAIT)
+
+
+def bad_send(sock, flags):
+    """send() from where no memory is."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.send(sock.fileno(), ctypes.c_void_p(8), 100, flags) < 0:
+        raise OSError(ctypes.get_errno(), "send")
+
+
+@ktap.each(
+    {
+        "message_boundary": pgm.PGM_MESSAGE_BOUNDARY,
+        "message_boundary_of_windows": pgm.RM_SET_MESSAGE_BOUNDARY,
+    }
+)
+def boundary(number):
+    """The next message has the length that was set, and the one after it is a call again."""
+    with Pair() as (source, bus):
+        for size in (5_000, 1_000, 1):
+            message = os.urandom(size)
+            pgm.set_int(source, number, size)
+            ktap.equal(pgm.get_int(source, number), size)
+            for at in range(0, size, 1_000):
+                source.send(message[at : at + 1_000])
+            ktap.equal(pgm.get_int(source, number), 0)
+            same_message(bus, message)
+            source.send(b"after")
+            same_message(bus, b"after")
+        pgm.set_int(source, number, 10)
+        source.send(b"123456789")
+        fails("EMSGSIZE", source.send, b"ab")
+        source.send(b"dropped, and the boundary with it")
+        same_message(bus, b"dropped, and the boundary with it")
+
+
+@ktap.test
+def test_limit():
+    """PGM_MSGSIZE_MAX raises or lowers the limit on both sides."""
+    with net.shared() as lan:
+        size = 200_000
+        raised = {pgm.PGM_MSGSIZE_MAX: size}
+        message = os.urandom(size)
+        with pgm.datagram(lan.hosts[1], options=raised) as bus:
+            source = pgm.source(lan.hosts[0], window=(100_000, 500, 0), options=raised)
+            ktap.equal(pgm.get_int(source, pgm.PGM_MSGSIZE_MAX), size)
+            fails("EMSGSIZE", source.send, bytes(size + 1))
+            source.send(message)
+            same_message(bus, message)
+            pgm.set_int(source, pgm.PGM_MSGSIZE_MAX, 100)
+            fails("EMSGSIZE", source.send, bytes(101))
+            source.send(bytes(100))
+            same_message(bus, bytes(100))
+            pgm.reset_close(source)
+        with pgm.pgm_socket() as sock:
+            ktap.equal(pgm.get_int(sock, pgm.PGM_MSGSIZE_MAX), 65_535)
 
 
 @ktap.test

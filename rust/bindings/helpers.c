@@ -606,6 +606,11 @@ int pgm_fill_from_iter(struct sock *sk, struct sk_buff *skb,
 	return 0;
 }
 
+int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from)
+{
+	return copy_from_iter_full(to, len, from) ? 0 : -EFAULT;
+}
+
 bool pgm_policy_check(struct sock *sk, struct sk_buff *skb)
 {
 	return xfrm4_policy_check(sk, XFRM_POLICY_IN, skb);

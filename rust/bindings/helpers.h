@@ -48,6 +48,7 @@ static const __u32 POLL_OUT_ = (__force __u32)(EPOLLOUT | EPOLLWRNORM);
 static const __u32 POLL_ERR_ = (__force __u32)EPOLLERR;
 static const __u32 POLL_HUP_ = (__force __u32)EPOLLHUP;
 static const __u32 POLL_RDHUP_ = (__force __u32)EPOLLRDHUP;
+static const unsigned int ITER_SOURCE_ = ITER_SOURCE;
 static const __u32 SIOCINQ_ = SIOCINQ;
 static const __u32 SIOCOUTQ_ = SIOCOUTQ;
 static const long MAX_SCHEDULE_TIMEOUT_ = MAX_SCHEDULE_TIMEOUT;
@@ -188,6 +189,7 @@ int pgm_iif(const struct sk_buff *skb);
 void pgm_share_frags(struct sk_buff *to, const struct sk_buff *from);
 int pgm_fill_from_iter(struct sock *sk, struct sk_buff *skb,
 		       struct iov_iter *from, unsigned int len, u32 *sum);
+int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from);
 bool pgm_policy_check(struct sock *sk, struct sk_buff *skb);
 void pgm_recv_cmsgs(struct msghdr *msg, struct sock *sk, struct sk_buff *skb);
 int pgm_copy_datagram(const struct sk_buff *skb, int offset,

@@ -36,6 +36,8 @@ pub(crate) unsafe extern "C" fn shutdown(sock: *mut b::socket, how: c_int) -> c_
         (*sk.sock()).sk_shutdown |= bits as u8;
         if bits & b::SEND_SHUTDOWN != 0 {
             let now = timer::now();
+            // A message that was not completed is none.
+            sk.cork.clear();
             if let Some(source) = &mut sk.source {
                 source.fin(now);
             }
@@ -65,6 +67,7 @@ pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
         listener::drain(&mut lock);
         demux::remove_receiver(lock.as_ptr());
         lock.receive = Receive::Idle;
+        lock.cork.clear();
         b::pgm_purge_receive(sk);
 
         let abort = b::pgm_sock_flag(sk, b::sock_flags_SOCK_LINGER) && (*sk).sk_lingertime == 0;

@@ -13,6 +13,7 @@ use pgm_bindings as b;
 
 mod children;
 mod close;
+mod cork;
 mod demux;
 mod engine;
 mod input;

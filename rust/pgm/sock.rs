@@ -14,6 +14,7 @@ use pgm_core::source::Source;
 use pgm_core::{settings, Instant};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
+use crate::cork::Cork;
 use crate::listener::Listener;
 use crate::net::address::ANY4;
 use crate::net::heap::KernelHeap;
@@ -113,6 +114,8 @@ pub(crate) struct State {
     pub(crate) loss: Option<Loss>,
     /// For PGM_GET_LOSS.
     pub(crate) last_loss: Option<Loss>,
+    /// A message that several calls of send() make.
+    pub(crate) cork: Cork,
     /// The session is over; an error of it, if any, is in `sk_err`.
     pub(crate) ended: bool,
     /// The engine was told that the reader is behind.
@@ -152,6 +155,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         receive: Receive::Idle,
         loss: None,
         last_loss: None,
+        cork: Cork::default(),
         ended: false,
         throttled: false,
         closing: None,

@@ -3,6 +3,7 @@
 //! The source: connect(), or the first sendto(), and send().
 
 use core::mem::size_of;
+use core::ptr::addr_of_mut;
 
 use kernel::ffi::c_int;
 use kernel::prelude::*;
@@ -11,6 +12,7 @@ use pgm_core::source::{Advance, Source, SourceConfig};
 use pgm_core::{settings, Duration, Heap};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
+use crate::cork::Part;
 use crate::net::address::{self, SocketAddress};
 use crate::net::heap::KernelHeap;
 use crate::net::lock::{Locked, UserLock};
@@ -220,7 +222,7 @@ fn config(sk: &Locked<'_>, group: SocketAddress, nla: Addr) -> SourceConfig {
     }
 }
 
-/// `proto_ops.sendmsg`: one call, one APDU.
+/// `proto_ops.sendmsg`: one call, one APDU, unless the application says otherwise.
 ///
 /// # Safety
 ///
@@ -233,26 +235,23 @@ pub(crate) unsafe extern "C" fn sendmsg(
     // SAFETY: By the caller.
     unsafe {
         let result = match UserLock::new((*sock).sk) {
-            Some(mut sk) => send(&mut sk, sock, msg, len),
+            Some(mut sk) => begin(&mut sk, sock, msg).and_then(|()| send(&mut sk, msg, len)),
             None => Err(EINVAL),
         };
         result.unwrap_or_else(|error| error.to_errno())
     }
 }
 
+/// Whether this socket may send this; with an address it may become a source by that.
+///
 /// # Safety
 ///
 /// `msg` is that of a sendmsg() call on `sock`.
-unsafe fn send(
-    sk: &mut UserLock<'_>,
-    sock: *mut b::socket,
-    msg: *mut b::msghdr,
-    len: usize,
-) -> Result<c_int> {
+unsafe fn begin(sk: &mut UserLock<'_>, sock: *mut b::socket, msg: *mut b::msghdr) -> Result {
     // SAFETY: `msg` is valid, its name was copied to kernel memory.
     let (flags, name, name_len) =
         unsafe { ((*msg).msg_flags, (*msg).msg_name, (*msg).msg_namelen) };
-    if !may_send(sk) || flags & (b::MSG_OOB | b::MSG_MORE) != 0 {
+    if !may_send(sk) || flags & b::MSG_OOB != 0 {
         return Err(EOPNOTSUPP);
     }
     // SAFETY: The lock is held.
@@ -271,25 +270,94 @@ unsafe fn send(
             Some(_) => return Err(EISCONN),
         }
     }
-    if sk.source.is_none() {
-        return Err(EDESTADDRREQ);
+    match sk.source {
+        Some(_) => Ok(()),
+        None => Err(EDESTADDRREQ),
     }
+}
+
+/// Takes the bytes of one call: as a message, as a piece of one, or as its last piece.
+///
+/// # Safety
+///
+/// `msg` is that of a sendmsg() call on this socket.
+unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result<c_int> {
     let len = u32::try_from(len).map_err(|_| EMSGSIZE)?;
-    if len > options::msgsize_max(sk) {
-        return Err(EMSGSIZE);
+    // SAFETY: `msg` is valid.
+    let (flags, from) = unsafe { ((*msg).msg_flags, addr_of_mut!((*msg).msg_iter)) };
+    loop {
+        let limit = options::msgsize_max(sk);
+        let part = sk.cork.part(len, flags & b::MSG_MORE != 0, limit)?;
+        if part == Part::Piece {
+            check_open(sk)?;
+            // SAFETY: The iterator is that of this call.
+            unsafe { sk.cork.append(from, len)? };
+            return Ok(len as c_int);
+        }
+        let gathered = sk.cork.len();
+        let total = gathered.saturating_add(len);
+        let fragments = fragments_of(sk, total);
+        wait_for_room(sk, fragments, total, flags & b::MSG_DONTWAIT != 0)?;
+        // Another thread may have changed the message while this one slept.
+        if sk.cork.part(len, flags & b::MSG_MORE != 0, limit) != Ok(part)
+            || sk.cork.len() != gathered
+        {
+            continue;
+        }
+        if part == Part::Whole {
+            // SAFETY: The lock is held, the iterator is that of this call.
+            unsafe { push(sk, from, fragments, total)? };
+        } else {
+            // SAFETY: As above.
+            unsafe { complete(sk, from, fragments, len)? };
+        }
+        sk.cork.clear();
+        engine::turn(sk, timer::now());
+        return Ok(len as c_int);
     }
-    let fragments = if len <= sk.mss {
+}
+
+/// Sends what was gathered, with the `len` bytes of this call at the end.
+///
+/// # Safety
+///
+/// `from` is the iterator of a sendmsg() call on this socket.
+unsafe fn complete(
+    sk: &mut Locked<'_>,
+    from: *mut b::iov_iter,
+    fragments: u32,
+    len: u32,
+) -> Result {
+    let mut cork = core::mem::take(&mut sk.cork);
+    // SAFETY: By the caller; the gathered bytes stay while they are copied.
+    let result = unsafe {
+        cork.append(from, len).and_then(|()| {
+            let total = cork.len();
+            cork.read(|bytes| push(sk, bytes, fragments, total))
+                .inspect_err(|_| cork.take_back(len))
+        })
+    };
+    sk.cork = cork;
+    result
+}
+
+/// How many packets an APDU of this length takes.
+fn fragments_of(sk: &State, len: u32) -> u32 {
+    if len <= sk.mss {
         1
     } else {
         // Not div_ceil(), which the kernel's build does not inline.
-        let mss = sk.mss_fragment.max(1);
-        len.saturating_sub(1) / mss + 1
-    };
-    wait_for_room(sk, fragments, len, flags & b::MSG_DONTWAIT != 0)?;
-    // SAFETY: The lock is held, `msg` is that of this call.
-    unsafe { push(sk, msg, fragments, len)? };
-    engine::turn(sk, timer::now());
-    Ok(len as c_int)
+        len.saturating_sub(1) / sk.mss_fragment.max(1) + 1
+    }
+}
+
+/// EPIPE after shutdown().
+fn check_open(sk: &Locked<'_>) -> Result {
+    // SAFETY: The lock is held.
+    match unsafe { u32::from((*sk.sock()).sk_shutdown) } & b::SEND_SHUTDOWN {
+        0 => Ok(()),
+        _ => Err(EPIPE),
+    }
 }
 
 /// Blocks until the transmit window and SO_SNDBUF take the APDU.
@@ -297,12 +365,7 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
     // SAFETY: The lock is held.
     let mut timeo = unsafe { b::pgm_sndtimeo(sk.sock(), noblock) };
     loop {
-        // SAFETY: The lock is held.
-        unsafe {
-            if u32::from((*sk.sock()).sk_shutdown) & b::SEND_SHUTDOWN != 0 {
-                return Err(EPIPE);
-            }
-        }
+        check_open(sk)?;
         let source = sk.source.as_mut().ok_or(EPIPE)?;
         if !source.fits(fragments, u64::from(len)) {
             return Err(EMSGSIZE);
@@ -325,24 +388,24 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
 ///
 /// # Safety
 ///
-/// `msg` is that of this sendmsg() call.
-unsafe fn push(sk: &mut Locked<'_>, msg: *mut b::msghdr, fragments: u32, len: u32) -> Result {
+/// `from` has `len` bytes, and is not kept.
+unsafe fn push(sk: &mut Locked<'_>, from: *mut b::iov_iter, fragments: u32, len: u32) -> Result {
     let this = sk.as_ptr();
     if fragments == 1 {
         // SAFETY: By the caller.
-        let (payload, sum) = unsafe { TxPayload::read(this, msg, len)? };
+        let (payload, sum) = unsafe { TxPayload::read(this, from, len)? };
         let source = sk.source.as_mut().ok_or(EPIPE)?;
         return source
             .push(timer::now(), payload, u16::try_from(len)?, sum, None)
             .map_or(Err(ENOBUFS), |_| Ok(()));
     }
-    let mss = if fragments == 1 { len } else { sk.mss_fragment };
+    let mss = sk.mss_fragment;
     let mut parts = KernelHeap::array(fragments as usize).ok_or(ENOBUFS)?;
     let mut offset = 0;
     for part in parts.iter_mut() {
         let size = mss.min(len.saturating_sub(offset));
         // SAFETY: By the caller.
-        let (payload, sum) = unsafe { TxPayload::read(this, msg, size)? };
+        let (payload, sum) = unsafe { TxPayload::read(this, from, size)? };
         *part = Some((offset, size, payload, sum));
         offset = offset.saturating_add(size);
     }

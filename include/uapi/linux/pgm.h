@@ -16,6 +16,7 @@
  * there yet are reserved; using one fails with ENOPROTOOPT.
  */
 #define PGM_SEND_WINDOW		1	/* struct pgm_send_window, source */
+#define PGM_MESSAGE_BOUNDARY	2	/* __u32, length of the next message, source */
 #define PGM_AMBIENT_SPM		11	/* __u32, source, before connect */
 #define PGM_HEARTBEAT_SPM	12	/* __u32[1..32], source, before connect */
 #define PGM_NAK_BO_IVL		13	/* __u32, receiver, before listen or join */
@@ -35,8 +36,8 @@
 #define PGM_SENDER_STATS	6	/* struct pgm_sender_stats, source, get */
 #define PGM_RECEIVER_STATS	7	/* struct pgm_receiver_stats, receiver, get */
 #define PGM_MSS			9	/* int, largest unfragmented message, source, get */
-#define PGM_MSGSIZE_MAX		10	/* int, largest message, source, get */
 #define PGM_MULTICAST_NAK	32	/* int, receiver, before listen or join */
+#define PGM_MSGSIZE_MAX		10	/* int, largest message, before listen or join */
 
 /* Control message, level IPPROTO_PGM, type PGM_RCVINFO: struct pgm_rcvinfo
  * with each message after PGM_RECVRCVINFO was set to 1.

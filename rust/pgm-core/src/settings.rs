@@ -143,7 +143,9 @@ settings! {
     MULTICAST_NAK: "PGM_MULTICAST_NAK", "", Switch, 0, 1, 0,
         "whether NAKs are multicast too";
     MSGSIZE_MAX: "PGM_MSGSIZE_MAX", "msgsize_max", Bytes, 1, 1_048_576, 65_535,
-        "largest message a receiver takes";
+        "largest message that a source sends and a receiver takes";
+    MESSAGE_BOUNDARY: "PGM_MESSAGE_BOUNDARY", "", Bytes, 0, 1_048_576, 0,
+        "length of the next message";
     FRAGMENTS_MAX: "fragments of an APDU", "fragments_max", Count, 1, 1_024, 64,
         "most packets of a message that a receiver takes";
     ABORT_ON_RESET: "PGM_ABORT_ON_RESET", "abort_on_reset", Switch, 0, 1, 1,

@@ -204,10 +204,10 @@ impl TxPayload {
     ///
     /// # Safety
     ///
-    /// The socket lock is held by a process, `msg` is that of its sendmsg().
+    /// The socket lock is held by a process, `from` is the iterator of its message.
     pub(crate) unsafe fn read(
         sk: *mut PgmSock,
-        msg: *mut b::msghdr,
+        from: *mut b::iov_iter,
         len: u32,
     ) -> Result<(Self, Sum)> {
         let mut sum = 0u32;
@@ -217,7 +217,7 @@ impl TxPayload {
             kernel::error::to_result(b::pgm_fill_from_iter(
                 sk.cast(),
                 skb.as_ptr(),
-                addr_of_mut!((*msg).msg_iter),
+                from,
                 len,
                 &mut sum,
             ))?;

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) heartbeat: Intervals,
     /// PGM_NAK_BO_IVL was set: what the source says does not change it.
     nak_bo_fixed: bool,
+    /// PGM_MSGSIZE_MAX was set: messages may have as many packets as that takes.
+    pub(crate) msgsize_set: bool,
     /// Of sources yet to be; random without a setting.
     pub(crate) gsi: Option<Gsi>,
     /// Without a setting as the encapsulation asks for.
@@ -47,6 +49,7 @@ impl Options {
             window: SendWindow::new(&defaults),
             heartbeat: Intervals::default(),
             nak_bo_fixed: false,
+            msgsize_set: false,
             gsi: None,
             router_alert: None,
         }
@@ -136,6 +139,8 @@ fn set_locked(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
     match name {
         b::PGM_SEND_WINDOW => source::set_window(sk, input),
         b::PGM_HEARTBEAT_SPM => source::set_heartbeat(sk, input),
+        b::PGM_MESSAGE_BOUNDARY => source::set_boundary(sk, input),
+        b::PGM_MSGSIZE_MAX => source::set_msgsize_max(sk, input),
         b::PGM_TSI => source::set_gsi(sk, input),
         b::PGM_UDP_ENCAP => carriage::set_udp_encap(sk, input),
         b::PGM_ROUTER_ALERT => carriage::set_router_alert(sk, input),
@@ -194,6 +199,7 @@ fn get_locked(sk: &mut Locked<'_>, name: c_uint, output: &Output) -> Result {
     match name {
         b::PGM_SEND_WINDOW => source::get_window(sk, output),
         b::PGM_HEARTBEAT_SPM => source::get_heartbeat(sk, output),
+        b::PGM_MESSAGE_BOUNDARY => source::get_boundary(sk, output),
         b::PGM_MSS => source::get_mss(sk, output),
         b::PGM_MSGSIZE_MAX => source::get_msgsize_max(sk, output),
         b::PGM_TSI => source::get_tsi(sk, output),

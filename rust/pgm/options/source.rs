@@ -17,10 +17,8 @@ use crate::net::lock::Locked;
 use crate::net::user::{Input, Output};
 use crate::sock::{Receive, State};
 
-/// Fragments of an APDU that we send: deployed receivers refuse more.
+/// Fragments of an APDU that we send, unless told to send more: deployed receivers refuse them.
 const FRAGMENTS_SENT: u32 = 16;
-/// An APDU we send is no longer than this.
-const APDU_SENT: u32 = 65_535;
 /// The transmit window holds packets of this size on average, at least: bounds its overhead.
 const BYTES_PER_SQN: u64 = 512;
 
@@ -212,25 +210,58 @@ pub(crate) fn uapi_tsi(tsi: Tsi) -> b::pgm_tsi {
 
 /// PGM_MSS.
 pub(super) fn get_mss(sk: &Locked<'_>, output: &Output) -> Result {
-    connected(sk)?;
-    output.write(&c_int::try_from(sk.mss)?)
-}
-
-/// PGM_MSGSIZE_MAX.
-pub(super) fn get_msgsize_max(sk: &Locked<'_>, output: &Output) -> Result {
-    connected(sk)?;
-    output.write(&c_int::try_from(msgsize_max(sk))?)
-}
-
-fn connected(sk: &Locked<'_>) -> Result {
     Side::Source.check(sk)?;
     match sk.source {
-        Some(_) => Ok(()),
+        Some(_) => output.write(&c_int::try_from(sk.mss)?),
         None => Err(ENOTCONN),
     }
 }
 
+/// PGM_MSGSIZE_MAX, of both sides: the largest message to send, or to accept. A receiver's is
+/// settled when it begins.
+pub(super) fn set_msgsize_max(sk: &mut Locked<'_>, input: &Input) -> Result {
+    let value = settings::MSGSIZE_MAX.check(input.read()?).ok_or(EINVAL)?;
+    Side::Receiver.is_new(sk)?;
+    let fragments = &settings::FRAGMENTS_MAX;
+    sk.options.msgsize_set = true;
+    sk.options.numbers.set(fragments, fragments.max).ok_or(EINVAL)?;
+    sk.options.numbers.set(&settings::MSGSIZE_MAX, value).ok_or(EINVAL)
+}
+
+pub(super) fn get_msgsize_max(sk: &Locked<'_>, output: &Output) -> Result {
+    let value = match sk.source {
+        Some(_) => msgsize_max(sk),
+        None => sk.options.numbers.get(&settings::MSGSIZE_MAX),
+    };
+    output.write(&c_int::try_from(value)?)
+}
+
 /// The largest APDU that send() takes.
 pub(crate) fn msgsize_max(sk: &State) -> u32 {
-    APDU_SENT.min(sk.mss_fragment.saturating_mul(FRAGMENTS_SENT))
+    let numbers = &sk.options.numbers;
+    let fragments = if sk.options.msgsize_set {
+        numbers.get(&settings::FRAGMENTS_MAX)
+    } else {
+        FRAGMENTS_SENT
+    };
+    let packets = sk.mss_fragment.saturating_mul(fragments);
+    numbers.get(&settings::MSGSIZE_MAX).min(packets)
+}
+
+/// PGM_MESSAGE_BOUNDARY: the length of the next message, whatever calls bring it.
+pub(super) fn set_boundary(sk: &mut Locked<'_>, input: &Input) -> Result {
+    Side::Source.check(sk)?;
+    let value = settings::MESSAGE_BOUNDARY
+        .check(input.read()?)
+        .ok_or(EINVAL)?;
+    if sk.cork.is_open() {
+        return Err(EBUSY);
+    }
+    sk.cork.set_boundary(value);
+    Ok(())
+}
+
+pub(super) fn get_boundary(sk: &Locked<'_>, output: &Output) -> Result {
+    Side::Source.check(sk)?;
+    output.write(&sk.cork.boundary())
 }

@@ -20,6 +20,7 @@ use crate::sock::Receive;
 pub(super) fn our_name(name: c_uint) -> c_uint {
     match name {
         b::RM_RATE_WINDOW_SIZE => b::PGM_SEND_WINDOW,
+        b::RM_SET_MESSAGE_BOUNDARY => b::PGM_MESSAGE_BOUNDARY,
         b::RM_SENDER_STATISTICS => b::PGM_SENDER_STATS,
         b::RM_RECEIVER_STATISTICS => b::PGM_RECEIVER_STATS,
         _ => name,
