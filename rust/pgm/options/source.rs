@@ -224,8 +224,14 @@ pub(super) fn set_msgsize_max(sk: &mut Locked<'_>, input: &Input) -> Result {
     Side::Receiver.is_new(sk)?;
     let fragments = &settings::FRAGMENTS_MAX;
     sk.options.msgsize_set = true;
-    sk.options.numbers.set(fragments, fragments.max).ok_or(EINVAL)?;
-    sk.options.numbers.set(&settings::MSGSIZE_MAX, value).ok_or(EINVAL)
+    sk.options
+        .numbers
+        .set(fragments, fragments.max)
+        .ok_or(EINVAL)?;
+    sk.options
+        .numbers
+        .set(&settings::MSGSIZE_MAX, value)
+        .ok_or(EINVAL)
 }
 
 pub(super) fn get_msgsize_max(sk: &Locked<'_>, output: &Output) -> Result {
