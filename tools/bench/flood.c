@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: flood send|recv pgm|udp GROUP PORT SIZE COUNT CPU
+ * usage: flood send|recv pgm|pgm-udp|udp GROUP PORT SIZE COUNT CPU
  *
- * The same loop over both kinds of socket: one side sends COUNT messages as
+ * The same loop over each kind of socket, pgm-udp being PGM encapsulated in
+ * UDP: one side sends COUNT messages as
  * fast as the socket takes them, the other counts what arrives and measures
  * the time from the first to the last. Each prints one line of JSON.
  */
@@ -23,6 +24,7 @@
 #define BUFFER (8 << 20)	/* PGM's own default of SO_RCVBUF */
 
 static char message[65536];
+static int pgm, encap;
 
 static void die(const char *what)
 {
@@ -53,17 +55,20 @@ static void report(long count, double seconds, unsigned long long lost)
 	       count, seconds, cpu_seconds(), lost);
 }
 
-static int open_socket(int pgm)
+static int open_socket(void)
 {
+	struct pgm_udp_encap ports = { htons(3055), htons(3056) };
 	int fd = pgm ? socket(AF_INET, SOCK_RDM, IPPROTO_PGM) :
 		       socket(AF_INET, SOCK_DGRAM, 0);
 
 	if (fd < 0)
 		die("socket");
+	if (encap && setsockopt(fd, IPPROTO_PGM, PGM_UDP_ENCAP, &ports, sizeof(ports)))
+		die("PGM_UDP_ENCAP");
 	return fd;
 }
 
-static void send_all(int pgm, const struct sockaddr_in *to, size_t size, long count)
+static void send_all(const struct sockaddr_in *to, size_t size, long count)
 {
 	/* So much that neither rate nor window is what limits. */
 	struct pgm_send_window window = {
@@ -71,7 +76,7 @@ static void send_all(int pgm, const struct sockaddr_in *to, size_t size, long co
 		.window_ms = 60000,
 		.window_bytes = 256 << 20,
 	};
-	int fd = open_socket(pgm);
+	int fd = open_socket();
 	double began;
 
 	if (pgm && setsockopt(fd, IPPROTO_PGM, PGM_SEND_WINDOW, &window, sizeof(window)))
@@ -97,11 +102,11 @@ static void send_all(int pgm, const struct sockaddr_in *to, size_t size, long co
 	close(fd);
 }
 
-static int open_receiver(int pgm, const struct sockaddr_in *at)
+static int open_receiver(const struct sockaddr_in *at)
 {
 	struct ip_mreqn group = { .imr_multiaddr = at->sin_addr };
 	struct timeval patience = { .tv_sec = 20 };
-	int fd = open_socket(pgm), session, size = BUFFER;
+	int fd = open_socket(), session, size = BUFFER;
 
 	if (bind(fd, (const struct sockaddr *)at, sizeof(*at)))
 		die("bind");
@@ -124,11 +129,11 @@ static int open_receiver(int pgm, const struct sockaddr_in *at)
 	return session;
 }
 
-static void receive_all(int pgm, const struct sockaddr_in *at, size_t size)
+static void receive_all(const struct sockaddr_in *at, size_t size)
 {
 	struct pgm_receiver_stats stats = { 0 };
 	socklen_t len = sizeof(stats);
-	int fd = open_receiver(pgm, at);
+	int fd = open_receiver(at);
 	double first = 0, last = 0;
 	long count = 0;
 	ssize_t got;
@@ -152,13 +157,13 @@ int main(int argc, char **argv)
 	struct sockaddr_in where = { .sin_family = AF_INET };
 	cpu_set_t cpu;
 	size_t size;
-	int pgm;
 
 	if (argc != 8 || inet_pton(AF_INET, argv[3], &where.sin_addr) != 1) {
-		fprintf(stderr, "usage: flood send|recv pgm|udp GROUP PORT SIZE COUNT CPU\n");
+		fprintf(stderr, "usage: flood send|recv pgm|pgm-udp|udp GROUP PORT SIZE COUNT CPU\n");
 		return 2;
 	}
-	pgm = !strcmp(argv[2], "pgm");
+	encap = !strcmp(argv[2], "pgm-udp");
+	pgm = encap || !strcmp(argv[2], "pgm");
 	where.sin_port = htons(atoi(argv[4]));
 	size = strtoul(argv[5], NULL, 10);
 	if (size < sizeof(long) || size > sizeof(message))
@@ -168,8 +173,8 @@ int main(int argc, char **argv)
 	/* With one CPU there is nothing to choose. */
 	sched_setaffinity(0, sizeof(cpu), &cpu);
 	if (!strcmp(argv[1], "send"))
-		send_all(pgm, &where, size, atol(argv[6]));
+		send_all(&where, size, atol(argv[6]));
 	else
-		receive_all(pgm, &where, size);
+		receive_all(&where, size);
 	return 0;
 }
