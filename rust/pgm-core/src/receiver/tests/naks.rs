@@ -54,7 +54,7 @@ fn gaps_show_in_spm_lead() {
 }
 
 // RFC 3208 §6.3 allows to start recovery from an NCF; we do only where the number is known to exist.
-// req: RCV-16 NAK-03
+// req: NAK-03
 #[test]
 fn an_ncf_starts_recovery_of_what_is_known_to_exist() {
     let mut rig = joined(config(), 1);
