@@ -436,6 +436,8 @@ void pgm_remove_proc(struct net *net, const char *name)
 	remove_proc_subtree(name, net->proc_net);
 }
 
+EXPORT_SYMBOL_GPL(pgm_next_row);
+
 bool pgm_sock_try_hold(struct sock *sk)
 {
 	return refcount_inc_not_zero(&sk->sk_refcnt);

@@ -36,6 +36,7 @@
 
 #include "../../include/uapi/linux/pgm.h"
 #include "../../include/uapi/linux/pgm_diag.h"
+#include "diag.h"
 #include "../../include/uapi/linux/wsrm.h"
 
 #ifdef __BINDGEN__

@@ -10,4 +10,6 @@ if ! tools/lab/lab make; then
 fi
 echo "ok module builds"
 try "clippy, module" tools/lab/lab make CLIPPY=1
-try "no panic in pgm.ko" tools/lab/lab shell-in tools/check/panics build/module/pgm.ko
+for module in pgm pgm_diag; do
+	try "no panic in $module.ko" tools/lab/lab shell-in tools/check/panics build/module/$module.ko
+done
