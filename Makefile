@@ -45,8 +45,11 @@ tool: ## build the user's tool
 	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm
 	@mkdir -p build && install -m 755 $$($(CARGO) --where)/release/pgm build/pgm
 
+# What the demonstration takes from the command line.
+demo := $(foreach name,LOSS RATE FILE FAMILY ENCAP,$(if $($(name)),$(name)=$($(name))))
+
 demo: lab-modules tool ## one source, three receivers, lossy links, in the guest
-	@$(LAB) run --timeout 1200 env $(guest) $(if $(LOSS),LOSS=$(LOSS)) tools/demo/run
+	@$(LAB) run --timeout 1200 env $(guest) $(demo) tools/demo/run
 
 bench: lab-modules tool ## measure, in the guest
 	@$(LAB) run --exact --timeout 3000 env $(guest) tools/bench/run
@@ -80,7 +83,7 @@ clean: ## remove what was built; the lab's cache stays
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: KDIR, LOSS (demo), STEPS (check: some of its steps), DESTDIR and PREFIX (install),"
+	@echo "Variables: KDIR, LOSS, FAMILY=6 and ENCAP=udp (demo), STEPS (check: some of its steps), DESTDIR and PREFIX (install),"
 	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
 
 .PHONY: modules lab-modules tool demo bench check conformance rust-metadata install clean help

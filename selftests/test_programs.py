@@ -46,7 +46,7 @@ def run_pair(lan, source, receiver, group, impair=None):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with two.popen(*receiver, **pipes) as listening:
         try:
-            ktap.wait_for(lambda: joined(two, group), "the receiver has joined", 20)
+            ktap.wait_for(lambda: two.joined(group), "the receiver has joined", 20)
             if impair:
                 lan.impair(two, impair)
             with one.popen(*source, **pipes) as sending:
@@ -57,13 +57,6 @@ def run_pair(lan, source, receiver, group, impair=None):
     ktap.note(sent[1] + got[1])
     ktap.equal((sending.returncode, listening.returncode), (0, 0), "exit status")
     return sent[0], got[0]
-
-
-def joined(host, group):
-    """Is the host a member of the group?"""
-    wanted = "".join(f"{int(part):02X}" for part in reversed(group.split(".")))
-    with host, open("/proc/thread-self/net/igmp", encoding="ascii") as table:
-        return wanted in table.read()
 
 
 @ktap.test(timeout=90)

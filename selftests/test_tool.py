@@ -19,6 +19,7 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 
 TOOL = os.environ.get("PGM_TOOL", "pgm")
 DATA = os.urandom(700_001)
@@ -32,7 +33,10 @@ class Scene:
         self.lan = self.net.__enter__()
         self.temporary = tempfile.TemporaryDirectory()
         self.directory = pathlib.Path(self.temporary.name)
-        self.where = f"{pgm.GROUP}:{pgm.PORT}"
+        group = pgm.GROUP if variant.now().version == 4 else f"[{pgm.GROUP}]"
+        self.where = [f"{group}:{pgm.PORT}"]
+        if variant.now().udp:
+            self.where.append(f"--udp={variant.UNICAST}:{variant.MULTICAST}")
         self.file = self.directory / "in"
         self.file.write_bytes(DATA)
         self.children = []
@@ -54,7 +58,7 @@ class Scene:
         child = self.lan.hosts[which].popen(
             TOOL,
             command,
-            self.where,
+            *self.where,
             *args,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -66,14 +70,8 @@ class Scene:
     def receive(self, *args):
         """Starts a receiver and waits until it listens."""
         child = self.start(1, "recv", *args)
-        ktap.wait_for(self.joined, "the receiver has joined")
+        ktap.wait_for(lambda: self.lan.hosts[1].joined(pgm.GROUP), "the receiver has joined")
         return child
-
-    def joined(self):
-        """Is the group in the receiver's list?"""
-        with self.lan.hosts[1], open("/proc/thread-self/net/igmp", encoding="ascii") as table:
-            wanted = "".join(f"{int(part):02X}" for part in reversed(pgm.GROUP.split(".")))
-            return wanted in table.read()
 
     def running(self):
         """Waits until a transfer is in full swing: 50 packets at the receiver."""
@@ -94,7 +92,7 @@ def finish(child, status, timeout=40):
     return out, err.decode()
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_file():
     """A file arrives under its name, with summaries on both sides."""
     with Scene() as scene:
@@ -115,7 +113,7 @@ def test_file():
         ktap.equal(got["stats"]["lost"], 0)
 
 
-@ktap.test(timeout=90)
+@ktap.test(timeout=90, variants=variant.ALL)
 def test_file_over_a_lossy_network():
     """The same with 10 % loss in both directions."""
     with Scene() as scene:
@@ -295,7 +293,7 @@ def test_progress():
         terminal, end = pty.openpty()
         receiver = scene.receive("-o", scene.directory / "out")
         words = ("--rate", "3M", "--announce", "200ms", scene.file)
-        sender = scene.lan.hosts[0].popen(TOOL, "send", scene.where, *words, stderr=end)
+        sender = scene.lan.hosts[0].popen(TOOL, "send", *scene.where, *words, stderr=end)
         scene.children.append(sender)
         os.close(end)
         shown = b""

@@ -181,7 +181,9 @@ def main(setup=None):
     """Runs the tests of this file, or those named on the command line."""
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("tests", nargs="*", metavar="TEST", help="run these only")
-    parser.add_argument("--variant", choices=[str(v) for v in variant.ALL], help="over this one only")
+    parser.add_argument(
+        "--variant", choices=[str(v) for v in variant.ALL], help="over this one only"
+    )
     parser.add_argument("--list", action="store_true", help="list the tests")
     args = parser.parse_args()
     chosen = [

@@ -85,6 +85,18 @@ class Host:
             self._home.stack = []
         return self._home.stack
 
+    def joined(self, group):
+        """Is it a member of the group on any device?"""
+        with self:
+            if ":" in group:
+                wanted = socket.inet_pton(socket.AF_INET6, group).hex()
+                table = "igmp6"
+            else:
+                wanted = socket.inet_aton(group)[::-1].hex().upper()
+                table = "igmp"
+            with open(f"/proc/thread-self/net/{table}", encoding="ascii") as file:
+                return wanted in file.read()
+
     def sysctl(self, path, value):
         """Writes /proc/sys/PATH as this host sees it."""
         with self, open(f"/proc/sys/{path}", "w", encoding="ascii") as file:

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::address::{Endpoint, Interface};
+use crate::address::{Endpoint, Interface, UdpPorts};
+use crate::socket::Place;
 use crate::units;
 
 /// Largest TXW_BYTES the kernel takes.
@@ -39,23 +40,53 @@ pub enum Command {
     Recv(Recv),
 }
 
+/// What sender and receiver must agree on, and the interface.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    /// Multicast group and port, for example 239.192.0.1:7500 or [ff15::1]:7500
+    #[arg(value_name = "GROUP:PORT", value_parser = Endpoint::parse)]
+    pub endpoint: Endpoint,
+
+    /// Interface to use, by name or IPv4 address [default: by route]
+    #[arg(short, long, value_name = "INTERFACE", value_parser = Interface::parse)]
+    interface: Option<Interface>,
+
+    /// Inside UDP, on one port, or on one for single hosts and one for groups [default: 3055:3056]
+    #[arg(
+        short,
+        long,
+        value_name = "PORT[:PORT]",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "3055:3056",
+        value_parser = UdpPorts::parse
+    )]
+    udp: Option<UdpPorts>,
+}
+
+impl PlaceArgs {
+    /// For a socket.
+    pub fn get(&self) -> Place {
+        Place {
+            endpoint: self.endpoint,
+            interface: self.interface.clone(),
+            udp: self.udp,
+        }
+    }
+}
+
 /// Send a file, or standard input, to a multicast group
 ///
 /// The sender knows nothing about its receivers: start them first. It ends a complete transfer in
 /// good order; if it is interrupted, the receivers are told that the transfer failed.
 #[derive(Debug, Args)]
 pub struct Send {
-    /// Multicast group and port, for example 239.192.0.1:7500
-    #[arg(value_name = "GROUP:PORT", value_parser = Endpoint::parse)]
-    pub endpoint: Endpoint,
+    #[command(flatten)]
+    pub place: PlaceArgs,
 
     /// File to send [default: standard input]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-
-    /// Interface to send from, by name or address [default: by route]
-    #[arg(short, long, value_name = "INTERFACE", value_parser = Interface::parse)]
-    pub interface: Option<Interface>,
 
     /// How many routers the packets may pass, plus one [default: 1, the local network]
     #[arg(long, value_name = "1..255", value_parser = clap::value_parser!(u32).range(1..=255))]
@@ -108,17 +139,12 @@ pub struct Send {
 /// called FILE.part.
 #[derive(Debug, Args)]
 pub struct Recv {
-    /// Multicast group and port, for example 239.192.0.1:7500
-    #[arg(value_name = "GROUP:PORT", value_parser = Endpoint::parse)]
-    pub endpoint: Endpoint,
+    #[command(flatten)]
+    pub place: PlaceArgs,
 
     /// File to write [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-
-    /// Interface to receive on, by name or address [default: by route]
-    #[arg(short, long, value_name = "INTERFACE", value_parser = Interface::parse)]
-    pub interface: Option<Interface>,
 
     /// Give up if no sender has begun after this long [default: wait for ever]
     #[arg(long, value_name = "TIME", value_parser = units::parse_time)]
@@ -224,6 +250,15 @@ mod tests {
         assert!(send(&["-w", "61m", "-r", "8k"]).window().is_err());
         let (_, smallest) = send(&["-r", "8k", "-w", "1s"]).window().expect("valid");
         assert_eq!(smallest, 65_536);
+    }
+
+    #[test]
+    fn udp_ports_are_a_choice() {
+        assert_eq!(send(&[]).place.get().udp, None);
+        let ports = |args| send(args).place.get().udp.map(|p| (p.unicast, p.multicast));
+        assert_eq!(ports(&["--udp", "file"]), Some((3055, 3056)));
+        assert_eq!(ports(&["--udp=7000"]), Some((7000, 7000)));
+        assert_eq!(ports(&["-u=7000:7001"]), Some((7000, 7001)));
     }
 
     #[test]

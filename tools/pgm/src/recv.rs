@@ -20,7 +20,7 @@ const BUFFER: usize = 256 << 10;
 /// Receives one transfer.
 pub fn run(args: &Recv) -> Result<()> {
     // The listener keeps the group joined: it must live as long as the session.
-    let listener = PgmSocket::listener(args.endpoint, args.interface.as_ref())?;
+    let listener = PgmSocket::listener(&args.place.get())?;
     let mut output = Output::open(args.output.as_deref())?;
     let Some((session, source)) = listener.accept(args.wait)? else {
         output.discard();
@@ -51,8 +51,8 @@ pub fn run(args: &Recv) -> Result<()> {
             role: "recv",
             ok: result.is_ok(),
             error: result.as_ref().err().map(|error| format!("{error:#}")),
-            group: args.endpoint.group.to_string(),
-            port: args.endpoint.port,
+            group: args.place.endpoint.group.to_string(),
+            port: args.place.endpoint.port,
             tsi,
             source: source.map(|source| source.to_string()),
             totals: &totals,

@@ -24,14 +24,13 @@ pub fn run(args: &Send) -> Result<()> {
     let (input, total) = open(args)?;
     let (window, window_bytes) = args.window().map_err(anyhow::Error::msg)?;
     let socket = PgmSocket::source(
-        args.endpoint,
+        &args.place.get(),
         &SourceSettings {
             rate_kbit: args.rate,
             window,
             window_bytes,
             ambient: (args.announce / ANNOUNCEMENTS)
                 .clamp(Duration::from_millis(50), Duration::from_secs(1)),
-            interface: args.interface.clone(),
             ttl: args.ttl,
             multicast_loop: args.loopback(),
         },
@@ -56,8 +55,8 @@ pub fn run(args: &Send) -> Result<()> {
             role: "send",
             ok: result.is_ok(),
             error: result.as_ref().err().map(|error| format!("{error:#}")),
-            group: args.endpoint.group.to_string(),
-            port: args.endpoint.port,
+            group: args.place.endpoint.group.to_string(),
+            port: args.place.endpoint.port,
             tsi,
             source: None,
             totals: &totals,

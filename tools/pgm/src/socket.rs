@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PGM sockets: socket(AF_INET, SOCK_RDM, IPPROTO_PGM) and the options of `<linux/pgm.h>`.
+//! PGM sockets: socket(AF_INET or AF_INET6, SOCK_RDM, IPPROTO_PGM) and the options of `<linux/pgm.h>`.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use anyhow::{bail, Context, Result};
 use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::address::{Endpoint, Interface};
+use crate::address::{Endpoint, Interface, UdpPorts};
 use crate::sys;
 
 // include/uapi/linux/pgm.h
@@ -24,6 +24,7 @@ const PGM_MSS: i32 = 9;
 const PGM_MSGSIZE_MAX: i32 = 10;
 const PGM_AMBIENT_SPM: i32 = 11;
 const PGM_TSI: i32 = 23;
+const PGM_UDP_ENCAP: i32 = 24;
 const PGM_GET_LOSS: i32 = 27;
 const PGM_RCVINFO: i32 = 30;
 const PGM_RECVRCVINFO: i32 = 30;
@@ -95,6 +96,17 @@ pub struct Loss {
     pub count: u32,
 }
 
+/// Where a session takes place.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Group and port.
+    pub endpoint: Endpoint,
+    /// By route without.
+    pub interface: Option<Interface>,
+    /// Inside UDP, on these ports.
+    pub udp: Option<UdpPorts>,
+}
+
 /// How a source sends.
 #[derive(Clone, Debug)]
 pub struct SourceSettings {
@@ -106,9 +118,7 @@ pub struct SourceSettings {
     pub window_bytes: u32,
     /// Interval of ambient SPMs.
     pub ambient: Duration,
-    /// Outgoing interface; by route without.
-    pub interface: Option<Interface>,
-    /// IP_MULTICAST_TTL; the system's without.
+    /// IP_MULTICAST_TTL or IPV6_MULTICAST_HOPS; the system's without.
     pub ttl: Option<u32>,
     /// IP_MULTICAST_LOOP; the system's without.
     pub multicast_loop: Option<bool>,
@@ -130,13 +140,26 @@ pub struct Message {
 pub struct PgmSocket(Socket);
 
 impl PgmSocket {
-    fn new() -> Result<Self> {
-        match Socket::new(
-            Domain::IPV4,
-            Type::from(libc::SOCK_RDM),
-            Some(Protocol::from(IPPROTO_PGM)),
-        ) {
-            Ok(socket) => Ok(Self(socket)),
+    fn new(place: &Place) -> Result<Self> {
+        let group = place.endpoint.group;
+        let domain = match group {
+            IpAddr::V4(_) => Domain::IPV4,
+            IpAddr::V6(_) => Domain::IPV6,
+        };
+        let protocol = Some(Protocol::from(IPPROTO_PGM));
+        match Socket::new(domain, Type::from(libc::SOCK_RDM), protocol) {
+            Ok(socket) => {
+                let socket = Self(socket);
+                if let Some(interface) = &place.interface {
+                    socket.set_interface(group, interface)?;
+                }
+                if let Some(ports) = place.udp {
+                    socket
+                        .set(IPPROTO_PGM, PGM_UDP_ENCAP, &ports.to_bytes())
+                        .context("cannot use these UDP ports")?;
+                }
+                Ok(socket)
+            }
             Err(error)
                 if matches!(
                     error.raw_os_error(),
@@ -149,12 +172,12 @@ impl PgmSocket {
         }
     }
 
-    fn set_interface(&self, interface: Option<&Interface>) -> Result<()> {
-        if let Some(interface) = interface {
-            self.set(libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &interface.mreqn()?)
-                .context("cannot use that interface")?;
+    fn set_interface(&self, group: IpAddr, interface: &Interface) -> Result<()> {
+        match group {
+            IpAddr::V4(_) => self.set(libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &interface.mreqn()?),
+            IpAddr::V6(_) => self.0.set_multicast_if_v6(interface.index()?),
         }
-        Ok(())
+        .context("cannot use that interface")
     }
 
     fn set(&self, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
@@ -174,20 +197,22 @@ impl PgmSocket {
 
     /// A source, connected to the group. From here to [`Self::finish`] the socket tells receivers
     /// that the transfer failed if this process ends, whatever ends it.
-    pub fn source(endpoint: Endpoint, settings: &SourceSettings) -> Result<Self> {
-        let socket = Self::new()?;
-        socket.set_interface(settings.interface.as_ref())?;
+    pub fn source(place: &Place, settings: &SourceSettings) -> Result<Self> {
+        let socket = Self::new(place)?;
+        let endpoint = place.endpoint;
         if let Some(ttl) = settings.ttl {
-            socket
-                .0
-                .set_multicast_ttl_v4(ttl)
-                .context("cannot set the TTL")?;
+            match endpoint.group {
+                IpAddr::V4(_) => socket.0.set_multicast_ttl_v4(ttl),
+                IpAddr::V6(_) => socket.0.set_multicast_hops_v6(ttl),
+            }
+            .context("cannot set the TTL")?;
         }
         if let Some(on) = settings.multicast_loop {
-            socket
-                .0
-                .set_multicast_loop_v4(on)
-                .context("cannot set multicast loopback")?;
+            match endpoint.group {
+                IpAddr::V4(_) => socket.0.set_multicast_loop_v4(on),
+                IpAddr::V6(_) => socket.0.set_multicast_loop_v6(on),
+            }
+            .context("cannot set multicast loopback")?;
         }
         let millis = u32::try_from(settings.window.as_millis()).unwrap_or(u32::MAX);
         let window: Vec<u8> = [settings.rate_kbit, millis, settings.window_bytes]
@@ -208,7 +233,7 @@ impl PgmSocket {
             .context("cannot set SO_LINGER")?;
         socket
             .0
-            .connect(&endpoint.socket_addr().into())
+            .connect(&endpoint.socket_addr(place.interface.as_ref())?.into())
             .with_context(|| format!("cannot send to {endpoint}"))?;
         Ok(socket)
     }
@@ -232,9 +257,9 @@ impl PgmSocket {
     }
 
     /// A listener on the group.
-    pub fn listener(endpoint: Endpoint, interface: Option<&Interface>) -> Result<Self> {
-        let socket = Self::new()?;
-        socket.set_interface(interface)?;
+    pub fn listener(place: &Place) -> Result<Self> {
+        let socket = Self::new(place)?;
+        let endpoint = place.endpoint;
         // Several receivers of one host share the group and port.
         socket
             .0
@@ -242,7 +267,7 @@ impl PgmSocket {
             .context("cannot set SO_REUSEADDR")?;
         socket
             .0
-            .bind(&endpoint.socket_addr().into())
+            .bind(&endpoint.socket_addr(place.interface.as_ref())?.into())
             .with_context(|| format!("cannot bind to {endpoint}"))?;
         socket
             .0
@@ -252,7 +277,7 @@ impl PgmSocket {
     }
 
     /// Waits for a source. `None` when none came in time.
-    pub fn accept(&self, wait: Option<Duration>) -> Result<Option<(Self, Option<SocketAddrV4>)>> {
+    pub fn accept(&self, wait: Option<Duration>) -> Result<Option<(Self, Option<SocketAddr>)>> {
         self.set_timeout(wait)?;
         loop {
             match self.0.accept() {
@@ -261,7 +286,7 @@ impl PgmSocket {
                     session
                         .set(IPPROTO_PGM, PGM_RECVRCVINFO, &1i32.to_ne_bytes())
                         .context("cannot ask for the start of the session")?;
-                    return Ok(Some((session, peer.as_socket_ipv4())));
+                    return Ok(Some((session, peer.as_socket())));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
