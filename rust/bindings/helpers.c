@@ -657,6 +657,56 @@ long pgm_ptr_err(const void *ptr)
 	return PTR_ERR(ptr);
 }
 
+struct net *pgm_notified_dev_net(void *info)
+{
+	return dev_net(netdev_notifier_info_to_dev(info));
+}
+
+struct net *pgm_ifa_net(const struct in_ifaddr *ifa)
+{
+	return dev_net(ifa->ifa_dev->dev);
+}
+
+bool pgm_dev_is_up(const struct net_device *dev)
+{
+	return READ_ONCE(dev->flags) & IFF_UP;
+}
+
+unsigned int pgm_dev_mtu(const struct rtable *rt)
+{
+	return READ_ONCE(rt->dst.dev->mtu);
+}
+
+bool pgm_uses_pmtu(const struct sock *sk)
+{
+	return ip_sk_use_pmtu(sk);
+}
+
+bool pgm_has_route(struct sock *sk)
+{
+	return __sk_dst_check(sk, 0);
+}
+
+void pgm_forget_route(struct sock *sk)
+{
+	sk_dst_reset(sk);
+}
+
+bool pgm_wants_errors(const struct sock *sk)
+{
+	return inet_test_bit(RECVERR, sk);
+}
+
+bool pgm_error_queue_empty(const struct sock *sk)
+{
+	return skb_queue_empty_lockless(&sk->sk_error_queue);
+}
+
+struct icmphdr *pgm_icmp_hdr(const struct sk_buff *skb)
+{
+	return icmp_hdr(skb);
+}
+
 unsigned int pgm_dst_mtu(const struct rtable *rt)
 {
 	return dst_mtu(&rt->dst);

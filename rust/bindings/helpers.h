@@ -6,11 +6,14 @@
 #ifndef PGM_HELPERS_H
 #define PGM_HELPERS_H
 
+#include <linux/icmp.h>
 #include <linux/igmp.h>
 #include <linux/in.h>
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/module.h>
+#include <linux/netdevice.h>
+#include <linux/notifier.h>
 #include <linux/poll.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
@@ -22,6 +25,7 @@
 #include <linux/sockios.h>
 #include <linux/sockptr.h>
 #include <linux/uio.h>
+#include <net/icmp.h>
 #include <net/inet_common.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
@@ -202,6 +206,16 @@ void pgm_flow4(struct flowi4 *fl4, const struct sock *sk, int oif,
 void pgm_flow4_udp(struct flowi4 *fl4, __be16 sport, __be16 dport);
 bool pgm_is_err(const void *ptr);
 long pgm_ptr_err(const void *ptr);
+struct net *pgm_notified_dev_net(void *info);
+struct net *pgm_ifa_net(const struct in_ifaddr *ifa);
+bool pgm_dev_is_up(const struct net_device *dev);
+unsigned int pgm_dev_mtu(const struct rtable *rt);
+bool pgm_uses_pmtu(const struct sock *sk);
+bool pgm_has_route(struct sock *sk);
+void pgm_forget_route(struct sock *sk);
+bool pgm_wants_errors(const struct sock *sk);
+bool pgm_error_queue_empty(const struct sock *sk);
+struct icmphdr *pgm_icmp_hdr(const struct sk_buff *skb);
 unsigned int pgm_dst_mtu(const struct rtable *rt);
 struct net_device *pgm_rt_dev(const struct rtable *rt);
 void pgm_rt_put(struct rtable *rt);

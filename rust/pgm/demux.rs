@@ -314,7 +314,7 @@ pub(crate) unsafe fn find_session(
 /// # Safety
 ///
 /// Inside the read section; `tables` are those of a live namespace.
-unsafe fn find_source(
+pub(crate) unsafe fn find_source(
     guard: &ReadGuard,
     tables: *mut PgmNet,
     tsi: Tsi,
@@ -335,7 +335,7 @@ fn bucket_of_port(port: u16) -> usize {
 /// # Safety
 ///
 /// `tables` are those of a live namespace.
-unsafe fn bucket_of_tsi(tables: *mut PgmNet, tsi: Tsi) -> usize {
+pub(crate) unsafe fn bucket_of_tsi(tables: *mut PgmNet, tsi: Tsi) -> usize {
     let [a, c, d, e, f, g] = tsi.gsi.0;
     let [h, i] = tsi.sport.to_be_bytes();
     let word = u64::from_be_bytes([a, c, d, e, f, g, h, i]);

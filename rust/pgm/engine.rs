@@ -13,6 +13,7 @@ use pgm_core::receiver::{Data, Delivery, End};
 use pgm_core::{settings, Destination, Duration, Instant, Transmit};
 use pgm_wire::{Tsi, HEADER_MAX};
 
+use crate::link;
 use crate::net::lock::{BhLock, Locked};
 use crate::net::output::Path;
 use crate::net::skb::{RxInfo, SkBuff};
@@ -67,6 +68,7 @@ pub(crate) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
 
 /// Does all that is due: timers, deliveries, transmissions; then arms the timer.
 pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
+    link::look(sk, now);
     run_timers(sk, now);
     deliver(sk);
     let stalled = transmit(sk, now);
@@ -312,16 +314,18 @@ fn ordinary(sk: &State) -> u64 {
     u64::from(sk.mss).min(window / 4)
 }
 
-/// Whether the receive memory is used up by messages nobody reads.
+/// Whether nothing should be asked for: the link is down, or the receive memory is used up by
+/// messages that nobody reads.
 pub(crate) fn congested(sk: &Locked<'_>) -> bool {
     // SAFETY: The lock is held.
     unsafe {
         let sock = sk.sock();
-        b::pgm_rmem_alloc(sock) > (*sock).sk_rcvbuf && !b::pgm_receive_empty(sock)
+        let full = b::pgm_rmem_alloc(sock) > (*sock).sk_rcvbuf && !b::pgm_receive_empty(sock);
+        full || sk.link.down
     }
 }
 
-/// Tells the engine whether its reader keeps up: while it does not, no repairs are asked for.
+/// Tells the engine whether repairs may be asked for.
 pub(crate) fn note_congestion(sk: &mut Locked<'_>) {
     let congested = congested(sk);
     sk.throttled = congested;

@@ -267,6 +267,7 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
         state.path = Path {
             group: key.group,
             oif: key.iif,
+            mtu: 0,
             ..Path::NONE
         };
         state.receive = Receive::Session(session);
@@ -366,6 +367,8 @@ unsafe fn next_session(sk: *mut b::sock, noblock: bool) -> Result<NonNull<PgmSoc
             unsafe { b::pgm_acceptq_removed(sk.sock()) };
             return Ok(child);
         }
+        // SAFETY: As above.
+        kernel::error::to_result(unsafe { b::pgm_sock_error(sk.sock()) })?;
         sk.sleep(&mut timeo)?;
     }
 }

@@ -13,7 +13,9 @@ use pgm_bindings as b;
 
 use crate::net::lock::Locked;
 use crate::sock::PgmSock;
-use crate::{close, demux, engine, input, listener, netns, options, poll, receive, sock, source};
+use crate::{
+    close, demux, engine, icmp, input, link, listener, netns, options, poll, receive, sock, source,
+};
 
 /// A table that is only read.
 #[repr(transparent)]
@@ -90,6 +92,7 @@ static mut PROTOSW: b::inet_protosw = b::inet_protosw {
 /// `no_policy`: each socket checks its own policy.
 static PROTOCOL: Constant<b::net_protocol> = Constant(b::net_protocol {
     handler: Some(demux::receive),
+    err_handler: Some(icmp::error),
     _bitfield_1: b::__BindgenBitfieldUnit::new([1]),
     ..pin_init::zeroed()
 });
@@ -173,6 +176,10 @@ impl Registration {
             this.steps = 3;
             b::inet_register_protosw(addr_of_mut!(PROTOSW));
             this.steps = 4;
+            kernel::error::to_result(b::register_netdevice_notifier(addr_of_mut!(link::DEVICES)))?;
+            this.steps = 5;
+            kernel::error::to_result(b::register_inetaddr_notifier(addr_of_mut!(link::ADDRESSES)))?;
+            this.steps = 6;
         }
         Ok(this)
     }
@@ -182,6 +189,12 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: Undoes what `new` did; no socket is left, or the module would be in use.
         unsafe {
+            if self.steps >= 6 {
+                b::unregister_inetaddr_notifier(addr_of_mut!(link::ADDRESSES));
+            }
+            if self.steps >= 5 {
+                b::unregister_netdevice_notifier(addr_of_mut!(link::DEVICES));
+            }
             if self.steps >= 4 {
                 b::inet_unregister_protosw(addr_of_mut!(PROTOSW));
             }

@@ -27,7 +27,7 @@ pub(crate) unsafe extern "C" fn poll(
         };
         let shutdown = u32::from((*sk.sock()).sk_shutdown);
         let mut mask = 0;
-        if (*sk.sock()).sk_err != 0 {
+        if (*sk.sock()).sk_err != 0 || !b::pgm_error_queue_empty(sk.sock()) {
             mask |= b::POLL_ERR_;
         }
         if let Receive::Listener(_) = sk.receive {

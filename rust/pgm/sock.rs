@@ -4,7 +4,7 @@
 
 use core::mem::size_of;
 use core::ptr::{addr_of, addr_of_mut, NonNull};
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use kernel::ffi::c_int;
 use kernel::prelude::*;
@@ -15,6 +15,7 @@ use pgm_core::{settings, Instant};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
 use crate::cork::Cork;
+use crate::link::Link;
 use crate::listener::Listener;
 use crate::net::address::ANY4;
 use crate::net::heap::KernelHeap;
@@ -49,6 +50,10 @@ pub(crate) struct PgmSock {
     pub(crate) open: AtomicBool,
     /// The timer fired while a process held the lock: that process does its work on leaving.
     pub(crate) deferred: AtomicBool,
+    /// Something below changed: see [`crate::link`].
+    pub(crate) look: AtomicBool,
+    /// The path MTU that a router just reported, or 0.
+    pub(crate) pmtu: AtomicU32,
     /// The next session of the listener's queue; see [`crate::children`].
     pub(crate) next: *mut PgmSock,
     /// Owned; only followed under the socket lock, or when the socket is destroyed.
@@ -106,6 +111,7 @@ pub(crate) struct State {
     pub(crate) source: Option<KBox<SourceEngine>>,
     /// Of `source`, or of a session's SPMRs.
     pub(crate) path: Path,
+    pub(crate) link: Link,
     /// The largest TSDU of an APDU that is not fragmented, and of a fragment.
     pub(crate) mss: u32,
     pub(crate) mss_fragment: u32,
@@ -150,6 +156,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         udp: UdpPorts::NONE,
         source: None,
         path: Path::NONE,
+        link: Link::NEW,
         mss: 0,
         mss_fragment: 0,
         receive: Receive::Idle,

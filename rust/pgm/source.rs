@@ -22,14 +22,14 @@ use crate::net::timer;
 use crate::net::udp::UdpPorts;
 use crate::options;
 use crate::sock::{random_u64, Key, Receive, State};
-use crate::{demux, engine};
+use crate::{demux, engine, link};
 
 /// Bytes of ODATA header (RFC 3208 §8.2) with OPT_LENGTH, OPT_SYN and OPT_FIN.
 const DATA_HEADER: u32 = 24 + 4 + 4 + 4;
 /// The same with OPT_FRAGMENT.
 const FRAGMENT_HEADER: u32 = DATA_HEADER + 16;
-/// A link that cannot carry this much payload is no use.
-const MSS_MIN: u32 = 64;
+/// A link that cannot carry 64 bytes of payload is no use.
+const TSDU_MIN: u32 = FRAGMENT_HEADER + 64;
 
 /// Reads the group and data-destination port that connect() or sendto() was given.
 ///
@@ -109,20 +109,9 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
     let this = sk.as_ptr();
     // SAFETY: The lock is held.
     let way = unsafe { Way::find(this, oif, group.addr, saddr, (*this).encap.mcast)? };
-    // RFC 3208 §8.1: the path NLA is an address of the source, never zero.
-    let nla = if way.source.is_unspecified() {
-        way.device_address()
-    } else {
-        way.source
-    };
-    if nla.is_unspecified() {
-        return Err(EADDRNOTAVAIL);
-    }
-    let mtu = way.mtu().min(u32::from(u16::MAX));
-    // RFC 3208 §4: repairs, with Router Alert, must fit the MTU as well.
-    let room = mtu.saturating_sub(overhead(sk));
-    let mss_fragment = room.saturating_sub(FRAGMENT_HEADER);
-    if mss_fragment < MSS_MIN {
+    let nla = way.nla()?;
+    // SAFETY: The lock is held.
+    if unsafe { way.mtu(sk.sock()) } < overhead(sk) + TSDU_MIN {
         return Err(EMSGSIZE);
     }
     take_udp_ports(sk)?;
@@ -149,18 +138,19 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
         }
     };
     sk.source = Some(source);
-    sk.mss = room.saturating_sub(DATA_HEADER);
-    sk.mss_fragment = mss_fragment;
     sk.path = Path {
         group: group.addr,
         source: nla,
         oif,
+        mtu: 0,
     };
+    sk.link.wanted = saddr;
+    link::take(sk, &way);
     // SAFETY: The lock is held.
     unsafe {
         let sock = sk.sock();
         address::set_peer(sock, group);
-        (*inet).inet_saddr = address::be32(nla)?;
+        address::set_source(sock, nla);
         if (*inet).inet_sport == 0 {
             (*inet).inet_sport = tsi.sport.to_be();
         }
@@ -184,6 +174,13 @@ pub(crate) fn take_udp_ports(sk: &mut Locked<'_>) -> Result {
         sk.udp = unsafe { UdpPorts::take(sk.sock(), (*sk.as_ptr()).encap)? };
     }
     Ok(())
+}
+
+/// Makes new APDUs fit packets of this size. RFC 3208 §4: repairs, with Router Alert, must fit as well.
+pub(crate) fn fit(sk: &mut Locked<'_>, mtu: u32) {
+    let room = mtu.saturating_sub(overhead(sk)).max(TSDU_MIN);
+    sk.mss = room.saturating_sub(DATA_HEADER);
+    sk.mss_fragment = room.saturating_sub(FRAGMENT_HEADER);
 }
 
 fn config(sk: &Locked<'_>, group: SocketAddress, nla: Addr) -> SourceConfig {
@@ -282,6 +279,7 @@ unsafe fn begin(sk: &mut UserLock<'_>, sock: *mut b::socket, msg: *mut b::msghdr
 ///
 /// `msg` is that of a sendmsg() call on this socket.
 unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result<c_int> {
+    link::follow(sk, timer::now())?;
     let len = u32::try_from(len).map_err(|_| EMSGSIZE)?;
     // SAFETY: `msg` is valid.
     let (flags, from) = unsafe { ((*msg).msg_flags, addr_of_mut!((*msg).msg_iter)) };
@@ -298,9 +296,10 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
         let total = gathered.saturating_add(len);
         let fragments = fragments_of(sk, total);
         wait_for_room(sk, fragments, total, flags & b::MSG_DONTWAIT != 0)?;
-        // Another thread may have changed the message while this one slept.
+        // While this thread slept, another one may have changed the message, or the MTU changed.
         if sk.cork.part(len, flags & b::MSG_MORE != 0, limit) != Ok(part)
             || sk.cork.len() != gathered
+            || fragments_of(sk, total) != fragments
         {
             continue;
         }

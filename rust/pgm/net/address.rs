@@ -120,6 +120,19 @@ pub(crate) unsafe fn set_bound(sk: *mut b::sock, addr: Addr) {
     }
 }
 
+/// What getsockname() answers for a source.
+///
+/// # Safety
+///
+/// As for [`set_bound`].
+pub(crate) unsafe fn set_source(sk: *mut b::sock, addr: Addr) {
+    let inet: *mut b::inet_sock = sk.cast();
+    if let Ok(addr) = be32(addr) {
+        // SAFETY: By the caller.
+        unsafe { (*inet).inet_saddr = addr };
+    }
+}
+
 /// What getpeername() answers.
 ///
 /// # Safety

@@ -84,6 +84,26 @@ pub(crate) unsafe fn joined(_guard: &ReadGuard, sk: *const b::sock, arrival: Arr
     false
 }
 
+/// Names the interface of each membership.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn each_interface(
+    _guard: &ReadGuard,
+    sk: *const b::sock,
+    mut visit: impl FnMut(i32),
+) {
+    // SAFETY: As in [`joined`].
+    unsafe {
+        let mut pmc = b::pgm_mc_first_rcu(sk);
+        while !pmc.is_null() {
+            visit((*pmc).multi.imr_ifindex);
+            pmc = b::pgm_mc_next_rcu(pmc);
+        }
+    }
+}
+
 /// Applies the source filter of one membership.
 ///
 /// # Safety

@@ -35,6 +35,8 @@ pub(crate) struct Path {
     pub(crate) source: Addr,
     /// Interface of multicast packets; 0 lets the route choose.
     pub(crate) oif: i32,
+    /// The path MTU of multicast packets.
+    pub(crate) mtu: u32,
 }
 
 impl Path {
@@ -43,6 +45,7 @@ impl Path {
         group: ANY4,
         source: ANY4,
         oif: 0,
+        mtu: 0,
     };
 }
 
@@ -116,18 +119,50 @@ impl Way {
     /// # Safety
     ///
     /// `sk` is locked.
-    unsafe fn cache(&self, sk: *mut b::sock) {
+    pub(crate) unsafe fn cache(&self, sk: *mut b::sock) {
         // SAFETY: By the caller; the socket takes a reference of its own.
         unsafe { b::pgm_cache_rt(sk, self.route.0) };
     }
 
-    pub(crate) fn mtu(&self) -> u32 {
+    /// Whether its interface is up.
+    pub(crate) fn is_up(&self) -> bool {
+        // SAFETY: The route holds its device.
+        unsafe { b::pgm_dev_is_up(b::pgm_rt_dev(self.route.0)) }
+    }
+
+    /// The route's MTU, or the interface's if IP_MTU_DISCOVER says so.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is a live socket.
+    pub(crate) unsafe fn mtu(&self, sk: *const b::sock) -> u32 {
         // SAFETY: The route is valid.
-        unsafe { b::pgm_dst_mtu(self.route.0) }
+        let mtu = unsafe {
+            if b::pgm_uses_pmtu(sk) {
+                b::pgm_dst_mtu(self.route.0)
+            } else {
+                b::pgm_dev_mtu(self.route.0)
+            }
+        };
+        mtu.min(u32::from(u16::MAX))
+    }
+
+    /// The source's address on this way. RFC 3208 §8.1: the path NLA is an address of the source,
+    /// never zero.
+    pub(crate) fn nla(&self) -> Result<Addr> {
+        let nla = if self.source.is_unspecified() {
+            self.device_address()
+        } else {
+            self.source
+        };
+        if nla.is_unspecified() {
+            return Err(EADDRNOTAVAIL);
+        }
+        Ok(nla)
     }
 
     /// An address of the outgoing interface, for routes that name none (loopback).
-    pub(crate) fn device_address(&self) -> Addr {
+    fn device_address(&self) -> Addr {
         // SAFETY: The route holds its device.
         address::v4(unsafe {
             b::inet_select_addr(
@@ -166,19 +201,14 @@ pub(crate) unsafe fn send(
         // SAFETY: The socket is valid.
         Destination::Unicast(addr) => (addr, ANY4, unsafe { b::pgm_sk_bound_dev(sk) }),
     };
-    // Only a source has an address of its own, and sends often enough to keep the route.
+    // Only a source has an address of its own; [`crate::link`] keeps its route.
     let keep = !saddr.is_unspecified();
     // SAFETY: The socket is locked by the caller.
     let way = unsafe {
-        match Way::cached(sk, saddr).filter(|_| keep) {
-            Some(way) => way,
-            None => {
-                let way = Way::find(this, oif, daddr, saddr, port)?;
-                if keep {
-                    way.cache(sk);
-                }
-                way
-            }
+        if keep {
+            Way::cached(sk, saddr).ok_or(ENETUNREACH)?
+        } else {
+            Way::find(this, oif, daddr, saddr, port)?
         }
     };
     let inet: *mut b::inet_sock = sk.cast();
@@ -221,7 +251,18 @@ pub(crate) unsafe fn send(
         let first = (4u8 << 4) | (ip_len / 4) as u8;
         ip.cast::<u8>().write(first);
         (*ip).tos = (*inet).tos;
-        (*ip).frag_off = if b::pgm_dont_fragment(sk, way.route.0) != 0 {
+        let limit = match destination {
+            Destination::Unicast(_) => way.mtu(sk),
+            _ => path.mtu,
+        };
+        // A repair may be larger than a packet may be by now: then IP cuts it, unless
+        // IP_MTU_DISCOVER forbids that.
+        let forbidden = matches!(
+            u32::from((*inet).pmtudisc),
+            b::IP_PMTUDISC_DO | b::IP_PMTUDISC_PROBE
+        );
+        let fits = (*skb).len <= limit && b::pgm_dont_fragment(sk, way.route.0) != 0;
+        (*ip).frag_off = if forbidden || fits {
             (b::IP_DF as u16).to_be()
         } else {
             0

@@ -17,7 +17,9 @@ use pgm_bindings as b;
 use pgm_core::settings::Values;
 use pgm_wire::Gsi;
 
+use crate::link;
 use crate::net::lock::{Locked, UserLock};
+use crate::net::timer;
 use crate::net::user::{Input, Output};
 use crate::sock::Receive;
 
@@ -118,7 +120,13 @@ pub(crate) unsafe extern "C" fn set(
     // SAFETY: By the caller.
     unsafe {
         if level == b::SOL_IP as c_int {
-            return b::ip_setsockopt(sk, level, name, value, len);
+            let error = b::ip_setsockopt(sk, level, name, value, len);
+            if name as c_uint == b::IP_MTU_DISCOVER && error == 0 {
+                if let Some(mut sk) = UserLock::new(sk) {
+                    link::remeasure(&mut sk);
+                }
+            }
+            return error;
         }
         if level != b::IPPROTO_PGM as c_int {
             return ENOPROTOOPT.to_errno();
@@ -164,6 +172,22 @@ fn set_number(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
     Ok(())
 }
 
+/// IP_MTU of a source: what routers reported is not in its route.
+///
+/// # Safety
+///
+/// The calling process holds a reference to `sk`.
+unsafe fn path_mtu(sk: *mut b::sock, name: c_uint) -> Option<c_int> {
+    if name != b::IP_MTU {
+        return None;
+    }
+    // SAFETY: By the caller.
+    let mut sk = unsafe { UserLock::new(sk)? };
+    let _ = link::follow(&mut sk, timer::now());
+    sk.source.as_ref()?;
+    c_int::try_from(sk.path.mtu).ok()
+}
+
 /// `proto.getsockopt`.
 ///
 /// # Safety
@@ -179,7 +203,13 @@ pub(crate) unsafe extern "C" fn get(
     // SAFETY: By the caller.
     unsafe {
         if level == b::SOL_IP as c_int {
-            return b::ip_getsockopt(sk, level, name, value, len);
+            return match path_mtu(sk, name as c_uint) {
+                Some(mtu) => match Output::new(value, len).write(&mtu) {
+                    Ok(()) => 0,
+                    Err(error) => error.to_errno(),
+                },
+                None => b::ip_getsockopt(sk, level, name, value, len),
+            };
         }
         if level != b::IPPROTO_PGM as c_int {
             return ENOPROTOOPT.to_errno();
