@@ -138,6 +138,8 @@ settings! {
     // Derived from SO_RCVBUF unless it is given.
     RXW_SQNS: "RXW_SQNS", "", Sqns, 64, 131_072, 0,
         "packets that a receive window spans";
+    ARRIVAL_ORDER: "PGM_ARRIVAL_ORDER", "", Switch, 0, 1, 0,
+        "whether messages are delivered when they are whole";
     PASSIVE: "PGM_PASSIVE", "", Switch, 0, 1, 0,
         "whether a receiver only listens";
     MULTICAST_NAK: "PGM_MULTICAST_NAK", "", Switch, 0, 1, 0,

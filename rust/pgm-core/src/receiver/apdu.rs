@@ -104,6 +104,8 @@ enum Found {
     Part(Assembly),
     /// A packet that does not continue the APDU before it.
     Misfit,
+    /// A packet that was delivered when it arrived.
+    Passed,
 }
 
 /// The delivery cursor.
@@ -118,6 +120,8 @@ pub(super) struct Cursor {
     init: Sqn,
     /// Lost numbers not reported yet; they end at commit.
     loss: Option<(Sqn, u32)>,
+    /// The next piece of an APDU that leaves in the order of arrival.
+    pub(super) leaving: Option<Sqn>,
     /// The last call reached its bound.
     pub(super) more: bool,
 }
@@ -132,6 +136,7 @@ impl Cursor {
             joining: Joining::Fresh,
             init: zero,
             loss: None,
+            leaving: None,
             more: false,
         }
     }
@@ -197,6 +202,15 @@ impl Cursor {
                     self.assembly = Some(assembly);
                     self.scan = self.scan.next();
                 }
+                Found::Passed => {
+                    if let Some(loss) = self.take_loss(stats) {
+                        return Some(loss);
+                    }
+                    self.joining = Joining::Done;
+                    window.take();
+                    self.scan = window.commit;
+                    self.whole = window.commit;
+                }
                 // What came before can never become whole; then look again.
                 Found::Misfit => self.drop_to(window, repair, self.scan),
             }
@@ -214,7 +228,8 @@ impl Cursor {
         limit: u32,
     ) {
         for _ in 0..STEPS {
-            if !window.commit.before(window.trail) || window.commit.before(self.whole) {
+            let leaving = window.commit.before(self.whole) || self.leaving.is_some();
+            if !window.commit.before(window.trail) || leaving {
                 return;
             }
             match self.look(window, limit) {
@@ -222,6 +237,15 @@ impl Cursor {
                 Found::Misfit => self.drop_to(window, repair, self.scan),
                 _ => return,
             }
+        }
+    }
+
+    /// The APDU from `first` on leaves in another way.
+    pub(super) fn release(&mut self, first: Sqn, commit: Sqn) {
+        if self.assembly.is_some_and(|open| open.first == first) {
+            self.assembly = None;
+            self.scan = commit;
+            self.whole = commit;
         }
     }
 
@@ -233,6 +257,8 @@ impl Cursor {
         match window.state(self.scan) {
             Some(State::Data(held)) => self.judge(held, window.commit, limit),
             Some(State::Lost) => Found::Lost,
+            Some(State::Passed) if self.assembly.is_some() => Found::Misfit,
+            Some(State::Passed) => Found::Passed,
             // RFC 3208 §6.3: the trailing edge ends all hope.
             Some(State::Missing(_)) | None if passed => Found::Lost,
             Some(State::Missing(_)) | None => Found::Nothing,

@@ -8,22 +8,23 @@ use crate::receiver::ReceiverConfig;
 use crate::settings::NAK_BO_IVL;
 use crate::time::Duration;
 
-/// NAK_BO_IVL_MIN and NAK_BO_IVL_MAX without OPT_NAK_BO_RNG; nobody can make us leave them.
-const MIN: Duration = Duration::from_micros(NAK_BO_IVL.min);
-const MAX: Duration = Duration::from_micros(NAK_BO_IVL.max);
+/// NAK_BO_IVL_MIN and NAK_BO_IVL_MAX without OPT_NAK_BO_RNG, microseconds; nobody can make us leave
+/// them.
+const MIN: u32 = NAK_BO_IVL.min;
+const MAX: u32 = NAK_BO_IVL.max;
 
-/// The interval of one session and its bounds.
+/// The interval of one session and its bounds, microseconds.
 pub(super) struct BackOff {
     /// Set by the user, or learnt.
-    asked: Duration,
-    min: Duration,
-    max: Duration,
+    asked: u32,
+    min: u32,
+    max: u32,
 }
 
 impl BackOff {
     pub(super) const fn new(config: &ReceiverConfig) -> Self {
         Self {
-            asked: config.nak_bo_ivl,
+            asked: config.nak_bo_ivl.micros(),
             min: MIN,
             max: MAX,
         }
@@ -32,18 +33,18 @@ impl BackOff {
     /// OPT_NAK_BO_RNG: its bounds hold for every value (§15.2.2), the user's too.
     pub(super) fn bound(&mut self, range: NakBoRng) {
         if range.min <= range.max {
-            self.min = Duration::from_micros(range.min).max(MIN).min(MAX);
-            self.max = Duration::from_micros(range.max).max(MIN).min(MAX);
+            self.min = range.min.max(MIN).min(MAX);
+            self.max = range.max.max(MIN).min(MAX);
         }
     }
 
     /// OPT_NAK_BO_IVL, which may be used.
     pub(super) fn learn(&mut self, micros: u32) {
-        self.asked = Duration::from_micros(micros).max(MIN).min(MAX);
+        self.asked = micros.max(MIN).min(MAX);
     }
 
     /// The value in use.
     pub(super) fn interval(&self) -> Duration {
-        self.asked.max(self.min).min(self.max)
+        Duration::from_micros(self.asked.max(self.min).min(self.max))
     }
 }

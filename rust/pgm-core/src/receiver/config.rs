@@ -45,6 +45,8 @@ pub struct ReceiverConfig {
     pub msgsize_max: u32,
     /// Most TPDUs of one APDU; an APDU never spans more than the window either.
     pub fragments_max: u32,
+    /// Deliver APDUs when they are whole, not in the order of their numbers (§6.1).
+    pub arrival_order: bool,
     /// Send neither NAKs nor SPMRs nor POLRs: only listen, and use the repairs that others ask for.
     pub passive: bool,
     /// Multicast each NAK with a TTL of 1 too: for links whose PGM parent is not on them (§6.3).
@@ -83,6 +85,7 @@ impl ReceiverConfig {
             ),
             msgsize_max: values.get(&settings::MSGSIZE_MAX),
             fragments_max: values.get(&settings::FRAGMENTS_MAX),
+            arrival_order: values.get(&settings::ARRIVAL_ORDER) != 0,
             passive: values.get(&settings::PASSIVE) != 0,
             multicast_nak: values.get(&settings::MULTICAST_NAK) != 0,
         }

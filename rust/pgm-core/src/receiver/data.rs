@@ -7,6 +7,7 @@ use pgm_wire::{Packet, Sqn};
 use crate::discard::Discard;
 use crate::memory::Heap;
 use crate::receiver::apdu;
+use crate::receiver::arrival;
 use crate::receiver::join::history;
 use crate::receiver::rxw::{in_window, Held, State};
 use crate::receiver::stats::{add, count};
@@ -38,7 +39,7 @@ impl<P, H: Heap> Receiver<P, H> {
             let first = self.join.filter(|join| !sqn.before(*join)).unwrap_or(sqn);
             self.open(history(packet.options.join(), data.trail, first));
         }
-        if self.path.is_none() && !self.config.passive {
+        if self.path().is_none() && !self.config.passive {
             self.spmr.want(now, &mut self.rng, &self.config);
         }
         self.advance(data.trail);
@@ -106,6 +107,11 @@ impl<P, H: Heap> Receiver<P, H> {
         if self.window.put(sqn, State::Data(held)).is_err() {
             count(&mut self.stats.refused);
             return Err(Discard::NoMemory);
+        }
+        if self.config.arrival_order {
+            if let Some(first) = arrival::completes(&self.window, sqn, self.limit()) {
+                self.window.arrive(first);
+            }
         }
         count(&mut self.stats.data_packets);
         add(&mut self.stats.data_bytes, u64::from(len));

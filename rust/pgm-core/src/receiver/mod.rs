@@ -7,6 +7,7 @@
 //! what is left over makes [`Receiver::poll_timeout`] immediate.
 
 mod apdu;
+mod arrival;
 mod back_off;
 mod config;
 mod data;
@@ -14,6 +15,7 @@ mod delivery;
 mod join;
 mod nak;
 mod ncf;
+mod parent;
 mod peers;
 mod poll;
 mod rxw;
@@ -46,6 +48,7 @@ use apdu::{Cursor, Ending};
 use back_off::BackOff;
 pub use nak::NakStates;
 use nak::Repair;
+use parent::{Parent, Sequence};
 use poll::Polls;
 use rxw::{newer, Window, Work};
 use spmr::Spmr;
@@ -70,10 +73,8 @@ pub struct Receiver<P, H: Heap> {
     spmr: Spmr,
     polls: Polls,
     back_off: BackOff,
-    /// Where NAKs go: the Path NLA of the last SPM (RFC 3208 §6.2).
-    path: Option<Addr>,
-    /// SPM_SQN of the last SPM in sequence.
-    spm_sqn: Option<Sqn>,
+    parent: Parent,
+    sequence: Sequence,
     /// One past SPM_LEAD of the first SPM, which came before any data: what follows was sent after
     /// we joined. Lower if OPT_JOIN opens history.
     join: Option<Sqn>,
@@ -118,8 +119,8 @@ impl<P, H: Heap> Receiver<P, H> {
             spmr: Spmr::new(),
             polls: Polls::new(),
             back_off: BackOff::new(&config),
-            path: None,
-            spm_sqn: None,
+            parent: Parent::new(),
+            sequence: Sequence::new(),
             join: None,
             unreachable: false,
             congested: false,
@@ -236,21 +237,21 @@ impl<P, H: Heap> Receiver<P, H> {
         if !self.is_node(poll.path) {
             return Err(Discard::Poll);
         }
-        self.polls.note(poll, self.path);
-        if self.path == Some(poll.path) {
+        self.polls.note(poll, self.path());
+        if self.path() == Some(poll.path) {
             self.learn_back_off(nak_bo_ivl);
         }
         if self.config.passive {
             return Err(Discard::Poll);
         }
         self.polls
-            .answer(now, poll, self.config.node_id, self.path, &mut self.rng)
+            .answer(now, poll, self.config.node_id, self.path(), &mut self.rng)
     }
 
     /// OPT_NAK_BO_IVL: a value that rests on a poll counts only for those who heard that poll begin
     /// (RFC 3208 §6.3, §15.2.2); others keep what they have.
     fn learn_back_off(&mut self, given: Option<NakBoIvl>) {
-        let (Some(given), Some(path)) = (given, self.path) else {
+        let (Some(given), Some(path)) = (given, self.path()) else {
             return;
         };
         let usable = given.sqn == Sqn::new(0) || self.polls.began(path, given.sqn);
@@ -318,6 +319,9 @@ impl<P, H: Heap> Receiver<P, H> {
         if self.ended {
             return None;
         }
+        if let Some(data) = self.cursor.poll_whole(&mut self.window, &mut self.stats) {
+            return Some(Delivery::Data(data));
+        }
         let limit = self.limit();
         let delivery = self.cursor.poll(
             &mut self.window,
@@ -332,7 +336,7 @@ impl<P, H: Heap> Receiver<P, H> {
 
     /// Whether a NAK may leave at all (RFC 3208 §6.2, §15.3.2).
     fn may_nak(&self) -> bool {
-        self.path.is_some() && !self.unreachable && !self.congested && !self.config.passive
+        self.path().is_some() && !self.unreachable && !self.congested && !self.config.passive
     }
 
     /// The next packet to send: an SPMR, a POLR or a NAK, none with a payload. `buf` has at least
@@ -361,7 +365,7 @@ impl<P, H: Heap> Receiver<P, H> {
         if !self.may_nak() {
             return None;
         }
-        let path = self.path?;
+        let path = self.path()?;
         let (sqn, list) = self.repair.poll_nak(&mut self.window, now, &self.config)?;
         count(&mut self.stats.naks_sent);
         let sqns = u64::try_from(list.len()).unwrap_or(0).saturating_add(1);
@@ -482,7 +486,7 @@ impl<P, H: Heap> Receiver<P, H> {
 
     /// Whether no packet has told anything yet.
     fn is_blank(&self) -> bool {
-        let told = self.window.is_open() || self.join.is_some() || self.path.is_some();
+        let told = self.window.is_open() || self.join.is_some() || self.path().is_some();
         !told && !self.ending.fin && !self.ending.is_cut()
     }
 
@@ -508,7 +512,7 @@ impl<P, H: Heap> Receiver<P, H> {
 
     /// Where NAKs go; `None` before the first SPM (RFC 3208 §6.2).
     pub const fn path(&self) -> Option<Addr> {
-        self.path
+        self.parent.path()
     }
 
     /// RXW_TRAIL: the oldest number that can still be had (RFC 3208 §3.4).

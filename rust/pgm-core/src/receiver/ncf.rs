@@ -22,7 +22,7 @@ impl<P, H: Heap> Receiver<P, H> {
         let unreachable = packet.options.nbr_unreach();
         if unreachable {
             // RFC 3208 §15.3.2: ignored if it is not from our parent.
-            if self.path.is_none() || packet.options.path_nla() != self.path {
+            if self.path().is_none() || packet.options.path_nla() != self.path() {
                 return Err(Discard::Unmatched);
             }
             self.unreachable = true;

@@ -13,7 +13,7 @@ use crate::time::{Duration, Instant};
 const GENERAL: u16 = 0;
 /// Parents whose POLL_SQNs are kept apart (§14.2.1: POLL_PATH and TSI scope them). One is the rule;
 /// two may share a link for a while.
-const PARENTS: usize = 4;
+const PARENTS: usize = 2;
 /// Least time between two POLRs: whatever asks faster is not a parent that counts replies (§14.4).
 const POLR_IVL: Duration = Duration::from_millis(10);
 

@@ -15,7 +15,7 @@
 
 use pgm_wire::{Fragment, Sqn};
 
-use crate::deadlines::{Position, Positions};
+use crate::deadlines::{Deadlines, Position, Positions};
 use crate::discard::Discard;
 use crate::memory::{Heap, NoMemory};
 use crate::receiver::nak::{Missing, NakStates};
@@ -39,12 +39,14 @@ pub(super) enum State<P> {
     Missing(Missing),
     /// Given up: unrecoverable.
     Lost,
+    /// Delivered before its turn, in the order of arrival.
+    Passed,
 }
 
 /// One sequence number of the window.
 pub(super) struct Slot<P> {
     pub(super) state: State<P>,
-    /// Where its deadline stands; only missing numbers have one.
+    /// Where its deadline stands if it is missing, its arrival if it begins a whole APDU.
     pub(super) position: Position,
 }
 
@@ -101,6 +103,10 @@ pub(super) struct Window<P, H: Heap> {
     held: u32,
     lost: u32,
     absent: u32,
+    passed: u32,
+    /// APDUs that may leave in the order of arrival, by their first number, and how many ever might.
+    whole: Deadlines<H>,
+    arrived: u64,
     open: bool,
     /// Slots looked at, for tests of how much work a call does.
     #[cfg(test)]
@@ -124,8 +130,10 @@ impl<P, H: Heap> Window<P, H> {
     /// A closed window for at least `sqns` numbers.
     pub(super) fn new(sqns: u32) -> Self {
         let zero = Sqn::new(0);
+        let ring = Ring::new(sqns);
         Self {
-            ring: Ring::new(sqns),
+            whole: Deadlines::new(ring.capacity()),
+            ring,
             trail: zero,
             commit: zero,
             front: zero,
@@ -137,6 +145,8 @@ impl<P, H: Heap> Window<P, H> {
             held: 0,
             lost: 0,
             absent: 0,
+            passed: 0,
+            arrived: 0,
             open: false,
             #[cfg(test)]
             touched: core::cell::Cell::new(0),
@@ -173,6 +183,7 @@ impl<P, H: Heap> Window<P, H> {
         self.known()
             .saturating_sub(self.held)
             .saturating_sub(self.lost)
+            .saturating_sub(self.passed)
     }
 
     /// Numbers given up that are still in the window.
@@ -258,7 +269,7 @@ impl<P, H: Heap> Window<P, H> {
         if sqn.since(self.commit) >= self.ring.capacity() {
             return Place::Useless(Discard::BeyondWindow);
         }
-        if let Some(State::Data(_)) = self.state(sqn) {
+        if let Some(State::Data(_) | State::Passed) = self.state(sqn) {
             return Place::Useless(Discard::Duplicate);
         }
         if sqn == next {
@@ -338,6 +349,7 @@ impl<P, H: Heap> Window<P, H> {
             State::Data(_) => &mut self.held,
             State::Missing(_) => &mut self.absent,
             State::Lost => &mut self.lost,
+            State::Passed => &mut self.passed,
         }
     }
 
@@ -371,6 +383,11 @@ impl<P, H: Heap> Window<P, H> {
     /// Takes the lowest number out of the window. Its deadline was cancelled before.
     pub(super) fn take(&mut self) -> Option<State<P>> {
         self.touch();
+        if !self.whole.is_empty() {
+            if let Some(State::Data(_)) = self.ring.get(self.commit).map(|slot| &slot.state) {
+                self.whole.cancel(&mut self.ring, self.commit);
+            }
+        }
         let state = self.ring.take_lowest(self.commit).map(|slot| slot.state);
         if let Some(state) = &state {
             self.uncount(state);
@@ -382,6 +399,37 @@ impl<P, H: Heap> Window<P, H> {
             }
         }
         state
+    }
+
+    /// The APDU from `first` on is whole and may leave before its turn. Without memory it waits for it.
+    pub(super) fn arrive(&mut self, first: Sqn) {
+        self.arrived = self.arrived.saturating_add(1);
+        let order = Instant::from_nanos(self.arrived);
+        let _ = self.whole.set(&mut self.ring, first, order);
+    }
+
+    /// The first number of the APDU that became whole first; it leaves now.
+    pub(super) fn next_whole(&mut self) -> Option<Sqn> {
+        let (_, first) = self.whole.first()?;
+        self.whole.cancel(&mut self.ring, first);
+        Some(first)
+    }
+
+    /// Takes the data of `sqn` before its turn.
+    pub(super) fn pass(&mut self, sqn: Sqn) -> Option<Held<P>> {
+        self.touch();
+        let slot = self.ring.get_mut(sqn)?;
+        match core::mem::replace(&mut slot.state, State::Passed) {
+            State::Data(held) => {
+                self.held = self.held.saturating_sub(1);
+                self.passed = self.passed.saturating_add(1);
+                Some(held)
+            }
+            other => {
+                slot.state = other;
+                None
+            }
+        }
     }
 
     /// Moves an empty window up to `trail`; returns how many numbers that skips.

@@ -23,33 +23,31 @@ impl<P, H: Heap> Receiver<P, H> {
         if options.nbr_unreach() {
             // RFC 3208 §15.3.2: it may bear the number of the last regular SPM, its window says
             // nothing, and it counts only if it comes from our parent.
-            if self.spm_sqn.is_none_or(|last| spm.sqn.before(last)) {
+            if self.sequence.last().is_none_or(|last| spm.sqn.before(last)) {
                 return Err(Discard::SpmOutOfSequence);
             }
-            if self.path != Some(spm.path) {
+            if self.path() != Some(spm.path) {
                 return Err(Discard::Unmatched);
             }
             self.unreachable = true;
             return Ok(());
-        }
-        // RFC 3208 §6.2: an SPM is in sequence if it is newer than the last one that was.
-        if self.spm_sqn.is_some_and(|last| !newer(spm.sqn, last)) {
-            return Err(Discard::SpmOutOfSequence);
         }
         let windowless = is_windowless(spm);
         // RFC 3208 §3.3: TRAIL is at most LEAD + 1, and the window at most 2^31 - 1 numbers.
         if !windowless && spm.lead.next().before(spm.trail) {
             return Err(Discard::SpmWindow);
         }
-        self.spm_sqn = Some(spm.sqn);
+        if !self.sequence.admit(now, spm.sqn) {
+            return Err(Discard::SpmOutOfSequence);
+        }
         count(&mut self.stats.spms);
         if self.is_node(spm.path) {
-            if self.repair.next_nak().is_some() && (self.path.is_none() || self.unreachable) {
+            if self.repair.next_nak().is_some() && (self.path().is_none() || self.unreachable) {
                 // All receivers hear this SPM at once: what waited for it backs off anew.
                 let back_off = self.rng.interval(self.config.nak_bo_ivl);
                 self.repair.hold(now.after(back_off));
             }
-            self.path = Some(spm.path);
+            self.parent.hear(now, spm.path);
             self.spmr.cancel();
         }
         self.unreachable = false;

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whom SPMs are believed: their sequence and the Path NLA in them (RFC 3208 §6.2), damped so that
+//! forged ones neither shut the source's out nor drive NAKs about (§10).
+
+use pgm_wire::{Addr, Sqn};
+
+use crate::receiver::rxw::newer;
+use crate::time::{Duration, Instant};
+
+/// How long something new must last before it is believed.
+const DAMPING: Duration = Duration::from_secs(1);
+/// SPMs in a row that may be lost without a doubt, and how often one may be sent at most.
+const LEAP: u32 = 64;
+const SPM_IVL: Duration = Duration::from_millis(1);
+
+/// SPMs that continue each other.
+#[derive(Clone, Copy)]
+struct Line {
+    began: Instant,
+    heard: Instant,
+    last: Sqn,
+}
+
+impl Line {
+    const fn new(now: Instant, sqn: Sqn) -> Self {
+        Self {
+            began: now,
+            heard: now,
+            last: sqn,
+        }
+    }
+
+    /// Whether `sqn` is newer, and no farther ahead than losses since then explain.
+    fn continues(&self, now: Instant, sqn: Sqn) -> bool {
+        let sent = now.since(self.heard).nanos().checked_div(SPM_IVL.nanos());
+        let reach = sent.unwrap_or(0).saturating_add(u64::from(LEAP));
+        newer(sqn, self.last) && u64::from(sqn.since(self.last)) <= reach
+    }
+
+    fn hear(&mut self, now: Instant, sqn: Sqn) {
+        self.heard = now;
+        self.last = sqn;
+    }
+}
+
+/// The sequence of a session's SPMs.
+pub(super) struct Sequence {
+    line: Option<Line>,
+    /// SPMs that do not continue `line`, but each other.
+    other: Option<Line>,
+}
+
+impl Sequence {
+    pub(super) const fn new() -> Self {
+        Self {
+            line: None,
+            other: None,
+        }
+    }
+
+    /// SPM_SQN of the last SPM in sequence.
+    pub(super) fn last(&self) -> Option<Sqn> {
+        self.line.map(|line| line.last)
+    }
+
+    /// Whether an SPM is in sequence: newer than the last one that was (§6.2).
+    ///
+    /// One that leaps ahead could shut all others out, so it waits for company; and should a forged
+    /// one have come first, those it shut out are believed again. Either way it takes SPMs that
+    /// continue each other for a second while none continues the old sequence: a source that counts
+    /// anew gets through, and one that still speaks is not talked down.
+    pub(super) fn admit(&mut self, now: Instant, sqn: Sqn) -> bool {
+        let Some(line) = &mut self.line else {
+            self.line = Some(Line::new(now, sqn));
+            return true;
+        };
+        if line.continues(now, sqn) {
+            line.hear(now, sqn);
+            self.other = None;
+            return true;
+        }
+        if sqn == line.last {
+            return false;
+        }
+        match &mut self.other {
+            Some(other) if other.continues(now, sqn) => {
+                other.hear(now, sqn);
+                if now.since(other.began) >= DAMPING {
+                    self.line = self.other.take();
+                    return true;
+                }
+            }
+            Some(other) if other.last == sqn => {}
+            other => *other = Some(Line::new(now, sqn)),
+        }
+        false
+    }
+}
+
+/// The PGM neighbour upstream: where NAKs go.
+pub(super) struct Parent {
+    current: Option<Addr>,
+    /// The address that lasted.
+    settled: Option<Addr>,
+    /// When `current` last became an address that had not lasted.
+    moved: Instant,
+}
+
+impl Parent {
+    pub(super) const fn new() -> Self {
+        Self {
+            current: None,
+            settled: None,
+            moved: Instant::ZERO,
+        }
+    }
+
+    /// The address in use.
+    pub(super) const fn path(&self) -> Option<Addr> {
+        self.current
+    }
+
+    /// The Path NLA of an SPM in sequence. A new one is used at once, as routes do change, but there
+    /// is only one such change in [`DAMPING`], and the way back to the address that lasted is always
+    /// open.
+    pub(super) fn hear(&mut self, now: Instant, path: Addr) {
+        let lasted = now.since(self.moved) >= DAMPING;
+        match self.current {
+            Some(current) if current == path => {
+                if lasted {
+                    self.settled = Some(path);
+                }
+            }
+            Some(_) if self.settled != Some(path) => {
+                if !lasted {
+                    return;
+                }
+                self.moved = now;
+            }
+            Some(_) => {}
+            None => self.settled = Some(path),
+        }
+        self.current = Some(path);
+    }
+}
