@@ -36,8 +36,9 @@
 #define PGM_SENDER_STATS	6	/* struct pgm_sender_stats, source, get */
 #define PGM_RECEIVER_STATS	7	/* struct pgm_receiver_stats, receiver, get */
 #define PGM_MSS			9	/* int, largest unfragmented message, source, get */
-#define PGM_MULTICAST_NAK	32	/* int, receiver, before listen or join */
 #define PGM_MSGSIZE_MAX		10	/* int, largest message, before listen or join */
+#define PGM_ARRIVAL_ORDER	31	/* int, receiver, before listen or join */
+#define PGM_MULTICAST_NAK	32	/* int, receiver, before listen or join */
 
 /* Control message, level IPPROTO_PGM, type PGM_RCVINFO: struct pgm_rcvinfo
  * with each message after PGM_RECVRCVINFO was set to 1.

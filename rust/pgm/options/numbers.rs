@@ -52,6 +52,7 @@ numbers! {
     PGM_PEER_EXPIRY: PEER_EXPIRY, Receiver, Start;
     PGM_SPMR_EXPIRY: SPMR_BO_IVL, Receiver, Start;
     PGM_RXW_SQNS: RXW_SQNS, Receiver, Start;
+    PGM_ARRIVAL_ORDER: ARRIVAL_ORDER, Receiver, Start;
     PGM_PASSIVE: PASSIVE, Receiver, Start;
     PGM_MULTICAST_NAK: MULTICAST_NAK, Receiver, Start;
     PGM_ABORT_ON_RESET: ABORT_ON_RESET, Receiver, Always;
