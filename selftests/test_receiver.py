@@ -324,5 +324,99 @@ def test_spmr_expiry():
             assert delay < 0.1, f"{delay} s"
 
 
+@ktap.test
+def test_arrival_order():
+    """PGM_ARRIVAL_ORDER: messages come when they are whole, and losses are reported."""
+    # req: RCV-08
+    options = {pgm.PGM_ARRIVAL_ORDER: 1, pgm.PGM_ABORT_ON_RESET: 0}
+    with running(options) as (_, probe, source, session):
+
+        def piece(first, n, count):
+            fragment = wire.option(wire.OPT_FRAGMENT, struct.pack("!III", first, 10 * n, 10 * count))
+            source.odata(first + n, b"%010d" % n, fragment, trail=1)
+
+        for sqn in (3, 4, 2):
+            source.odata(sqn, b"%d" % sqn, trail=1)
+        piece(5, 1, 2)
+        source.odata(7, b"7", trail=1)
+        piece(5, 0, 2)
+        source.odata(9, b"9", trail=1)
+        got = [session.recv(100) for _ in range(6)]
+        ktap.equal(got, [b"3", b"4", b"2", b"7", b"%010d" % 0 + b"%010d" % 1, b"9"])
+        source.odata(10, b"10", trail=10)
+        ktap.equal(session.recv(100), b"10")
+        with raises(errno.ENOBUFS):
+            session.recv(100)
+        ktap.equal(pgm.loss(session)[1:], (8, 1))
+        source.spm(10, 10, wire.option(wire.OPT_FIN))
+        ktap.equal(session.recv(100), b"")
+
+
+@ktap.test
+def test_forged_spm_sqn():
+    """An SPM with a far higher SPM_SQN neither drives NAKs away nor shuts the source's out."""
+    # req: SEC-01 RCV-27
+    with running() as (lan, probe, source, _):
+        for far in (1 << 20, 1 << 30):
+            source.spm(1, 1, sqn=source.spm_sqn + far, path="10.77.0.66")
+        gap(source, 2)
+        ktap.equal(probe.wait(wire.NAK, numbers=[2]).destination, lan.hosts[0].address)
+        source.rdata(2, b"2", trail=1)
+        # The source's own are still heard.
+        source.spm(1, 6)
+        ktap.equal(probe.wait(wire.NAK, numbers=[5, 6]).destination, lan.hosts[0].address)
+
+
+@ktap.test
+def test_forged_paths():
+    """NAKs do not follow Path NLAs that change to and fro; the source's next SPM brings them back."""
+    # req: SEC-01
+    with running() as (lan, probe, source, session):
+        for n in range(20):
+            source.spm(1, 1, path=f"10.77.0.{100 + n}")
+            source.spm(1, 1)
+        gap(source, 2)
+        ktap.equal(probe.wait(wire.NAK, numbers=[2]).destination, lan.hosts[0].address)
+        # One in a second is believed, until the source speaks again.
+        before = pgm.stats(session)["naks"]
+        source.rdata(2, b"2", trail=1)
+        time.sleep(1.1)
+        source.spm(1, 4, path=lan.hosts[2].address)
+        with wire.Capture(lan.hosts[2]) as capture:
+            gap(source, 5)
+            ktap.wait_for(lambda: pgm.stats(session)["naks"] > before, "a NAK leaves")
+            ktap.wait_for(
+                lambda: any(p.kind == wire.NAK for p in capture.packets()), "the NAK goes astray"
+            )
+        source.spm(1, 7)
+        probe.wait(wire.NAK, numbers=[5])
+
+
+def announced_delays(probe, source, sqns):
+    """How long after the SPM that announced it each number was asked for."""
+    found = []
+    for sqn in sqns:
+        source.spm(1, sqn)
+        nak = probe.wait(wire.NAK, numbers=[sqn])
+        spm = next(p for p in reversed(probe.sent) if p.kind == wire.SPM)
+        found.append(nak.time - spm.time)
+        source.rdata(sqn, b"x", trail=1)
+    return sorted(found)
+
+
+@ktap.test
+def test_timer_accuracy():
+    """A back-off over 2 ms takes up to 2 ms: the kernel's timers are no coarser."""
+    # req: NAK-01 NAK-23
+    with running({pgm.PGM_NAK_BO_IVL: 2_000}) as (_, probe, source, _):
+        # An emulated processor stalls at times; one undisturbed run is enough.
+        for first in range(2, 122, 24):
+            found = announced_delays(probe, source, range(first, first + 24))
+            ktap.note(" ".join(f"{1000 * delay:.2f}" for delay in found) + " ms")
+            if found[18] < 0.003 and found[4] < 0.0015 and found[18] - found[2] > 0.0005:
+                return
+        raise AssertionError("not spread over 2 ms")
+
+
 if __name__ == "__main__":
     ktap.main(pgm.need_module)
