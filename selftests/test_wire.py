@@ -126,6 +126,35 @@ def test_spms():
 
 
 @ktap.test
+def test_options():
+    """Order, lengths, END and reserved bits of all options, and the two bits that speak of them."""
+    # req: OPT-01 OPT-02 OPT-03 OPT-04 OPT-05 OPT-06 OPT-07 OPT-08 OPT-50 OPT-59
+    seen = set()
+    for packet in lossy_session().packets:
+        kinds = list(packet.options)
+        seen.update(kinds)
+        significant = [kind in wire.SIGNIFICANT for kind in kinds[1:]]
+        flags = wire.PRESENT * bool(kinds) | wire.NETWORK_SIGNIFICANT * any(significant)
+        ktap.equal(packet.flags, flags, f"{packet}")
+        if not kinds:
+            continue
+        options = list(packet.options.values())
+        ktap.equal((kinds[0], len(options[0])), (wire.OPT_LENGTH, 4))
+        total = sum(map(len, options))
+        ktap.equal(int.from_bytes(options[0][2:], "big"), total)
+        assert len(options) <= 16 and len(set(kinds)) == len(kinds), packet
+        ends = [bool(option[0] & wire.OPT_END) for option in options]
+        ktap.equal(ends, [False] * (len(ends) - 1) + [True], "OPT_END")
+        ktap.equal(significant, sorted(significant, reverse=True), "order")
+        for option in options[1:]:
+            ktap.equal(option[2:4], b"\0\0", "reserved bits, F, OPX and U")
+        data_only = {wire.OPT_FRAGMENT, wire.OPT_SYN} & set(kinds)
+        assert not data_only or packet.kind in (wire.ODATA, wire.RDATA), packet
+        assert wire.OPT_RST not in kinds
+    assert {wire.OPT_FRAGMENT, wire.OPT_NAK_LIST, wire.OPT_SYN, wire.OPT_FIN} <= seen, seen
+
+
+@ktap.test
 def test_fragments():
     """OPT_FRAGMENT of a large message: consecutive numbers, offsets without a gap, whole length."""
     # req: OPT-20 OPT-21 OPT-22
