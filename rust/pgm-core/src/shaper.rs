@@ -35,36 +35,51 @@ impl Shaper {
         }
     }
 
-    pub(crate) fn set_rate(&mut self, rate: u64) {
-        self.rate = rate.max(1);
+    /// Changes the rate. What is owed is bytes: at another rate they take another time.
+    pub(crate) fn set_rate(&mut self, now: Instant, rate: u64) {
+        let (old, rate) = (self.rate, rate.max(1));
+        for at in [&mut self.full_at, &mut self.dry_at] {
+            let owed = at.since(now).nanos();
+            let ns = match owed.checked_mul(old) {
+                Some(product) => product.checked_div(rate).unwrap_or(0),
+                // Too long for nanoseconds, so whole bytes are precise enough.
+                None => {
+                    let second = owed.checked_div(1_000).unwrap_or(0).saturating_mul(old);
+                    let bytes = second.checked_div(1_000_000).unwrap_or(0);
+                    Self::cost(bytes, rate).nanos()
+                }
+            };
+            *at = now.after(Duration::from_nanos(ns));
+        }
+        self.rate = rate;
     }
 
-    fn cost(&self, bytes: u64, rate: u64) -> Duration {
+    fn cost(bytes: u64, rate: u64) -> Duration {
         let ns = bytes.saturating_mul(SECOND).checked_div(rate);
         Duration::from_nanos(ns.unwrap_or(0))
     }
 
     /// How long `bytes` take at the rate.
     pub(crate) fn time_of(&self, bytes: u64) -> Duration {
-        self.cost(bytes, self.rate)
+        Self::cost(bytes, self.rate)
     }
 
     fn depth(&self) -> Duration {
-        DEPTH.max(self.cost(MIN_DEPTH, self.rate))
+        DEPTH.max(Self::cost(MIN_DEPTH, self.rate))
     }
 
     /// When a packet of `bytes` may leave: now or earlier means at once.
     pub(crate) fn ready_at(&self, bytes: u64) -> Instant {
-        let debt = self.full_at.after(self.cost(bytes, self.rate));
+        let debt = self.full_at.after(Self::cost(bytes, self.rate));
         debt.before(self.depth())
             .max(self.dry_at.before(PEAK_DEPTH))
     }
 
     /// Accounts for a packet of `bytes` that leaves at `now`.
     pub(crate) fn spend(&mut self, now: Instant, bytes: u64) {
-        self.full_at = self.full_at.max(now).after(self.cost(bytes, self.rate));
+        self.full_at = self.full_at.max(now).after(Self::cost(bytes, self.rate));
         let peak = self.rate.saturating_mul(PEAK);
-        self.dry_at = self.dry_at.max(now).after(self.cost(bytes, peak));
+        self.dry_at = self.dry_at.max(now).after(Self::cost(bytes, peak));
     }
 }
 
@@ -73,6 +88,51 @@ mod tests {
     use super::*;
 
     /// Sends 1500-byte packets as fast as the shaper lets, and slides every interval over the run.
+    /// Bytes that leave within `span` from `now` on, in packets of 100.
+    fn leave(shaper: &mut Shaper, now: Instant, span: Duration) -> u64 {
+        let (mut at, mut bytes) = (now, 0);
+        loop {
+            at = at.max(shaper.ready_at(100));
+            if at.since(now) > span {
+                return bytes;
+            }
+            shaper.spend(at, 100);
+            bytes += 100;
+        }
+    }
+
+    // req: SRC-04
+    #[test]
+    fn a_change_of_rate_lets_no_bucket_out() {
+        let now = Instant::ZERO.after(Duration::from_secs(1));
+        let mut shaper = Shaper::new(10_000_000);
+        // The bucket of 80 kB is empty.
+        leave(&mut shaper, now, Duration::from_millis(100));
+        let now = now.after(Duration::from_millis(100));
+        shaper.set_rate(now, 100_000);
+        // What is owed above the new bucket, 74 kB, is paid first.
+        assert_eq!(leave(&mut shaper, now, Duration::from_millis(730)), 0);
+        let now = now.after(Duration::from_millis(800));
+        let bytes = leave(&mut shaper, now, Duration::from_secs(1));
+        assert!(bytes <= 108_000 && bytes >= 98_000, "{bytes}");
+        // And back: what is owed now is soon paid.
+        let now = now.after(Duration::from_secs(1));
+        shaper.set_rate(now, 10_000_000);
+        let bytes = leave(&mut shaper, now, Duration::from_millis(100));
+        assert!(bytes <= 1_080_000 && bytes >= 1_060_000, "{bytes}");
+    }
+
+    #[test]
+    fn debts_of_any_size_are_converted() {
+        for (old, new) in [(u64::MAX, 1), (1, u64::MAX), (1 << 40, 1 << 10)] {
+            let mut shaper = Shaper::new(old);
+            shaper.spend(Instant::ZERO, 1 << 40);
+            let owed = Instant::ZERO.after(Duration::from_nanos(1));
+            shaper.set_rate(owed, new);
+            assert!(shaper.ready_at(100) >= Instant::ZERO);
+        }
+    }
+
     // req: SRC-03 SRC-04 SRC-05
     #[test]
     fn any_interval_stays_below_bucket_plus_rate() {

@@ -156,9 +156,9 @@ impl<P, H: Heap> Source<P, H> {
     }
 
     /// Changes TXW_MAX_RTE, in bytes a second.
-    pub fn set_rate(&mut self, rate: u64) {
+    pub fn set_rate(&mut self, now: Instant, rate: u64) {
         self.config.rate = rate;
-        self.shaper.set_rate(rate);
+        self.shaper.set_rate(now, rate);
         self.window.set_rate(rate);
     }
 

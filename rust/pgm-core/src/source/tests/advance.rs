@@ -237,7 +237,7 @@ fn repairs_of_what_leaves_first_go_first() {
         send(&mut bench, &mut sent);
         sent.extend(bench.run_for(2));
     }
-    bench.source.set_rate(100_000);
+    bench.source.set_rate(bench.now, 100_000);
     let first = config().first_sqn;
     bench
         .nak(&[first.plus(50), first.plus(51), first.plus(3)])

@@ -105,7 +105,7 @@ fn fin_without_any_data_ends_the_session_too() {
 #[test]
 fn an_abort_is_said_at_once_and_in_every_spm() {
     let (mut bench, sqns) = sent(3);
-    bench.source.set_rate(10_000);
+    bench.source.set_rate(bench.now, 10_000);
     for _ in 0..600 {
         bench.push(&[7; 10]);
     }

@@ -134,9 +134,9 @@ impl Model {
             Op::Pass(us) => self.pass(*us),
             Op::Stall(us) => self.bench.now = self.bench.now.after(Duration::from_micros(*us)),
             Op::Rate(rate) => {
-                // A bucket may be full again after a change of rate.
-                (self.rate, self.debt) = (*rate, 0);
-                self.bench.source.set_rate(*rate);
+                self.pay();
+                self.rate = *rate;
+                self.bench.source.set_rate(self.bench.now, *rate);
             }
             Op::Grant(pages) => GRANTS.set(*pages),
             Op::Fin => {
@@ -277,12 +277,18 @@ impl Model {
 
     /// SRC-04: bytes in any interval stay below bucket + rate x interval.
     fn charge(&mut self, sent: &Sent) {
-        let ns = sent.at.since(self.debt_at).nanos();
-        let paid = u128::from(ns) * u128::from(self.rate);
-        self.debt = self.debt.saturating_sub(paid) + u128::from(sent.bytes) * 1_000_000_000;
-        self.debt_at = sent.at;
-        let depth = u128::from((self.rate / 125).max(6_000)) + 2;
+        self.pay();
+        self.debt += u128::from(sent.bytes) * 1_000_000_000;
+        let depth = u128::from((self.rate / 125).max(6_000)) + 16;
         assert!(self.debt <= depth * 1_000_000_000, "above TXW_MAX_RTE");
+    }
+
+    /// Time pays the debt at the rate.
+    fn pay(&mut self) {
+        let ns = self.bench.now.since(self.debt_at).nanos();
+        let paid = u128::from(ns) * u128::from(self.rate);
+        self.debt = self.debt.saturating_sub(paid);
+        self.debt_at = self.bench.now;
     }
 
     fn check(&mut self) {

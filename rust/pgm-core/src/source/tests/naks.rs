@@ -26,7 +26,7 @@ fn sent_at_rate(count: u32, rate: u64) -> (Bench, Vec<Sqn>) {
         .map(|n| bench.push(&[u8::try_from(n % 251).unwrap(); 1_000]))
         .collect();
     bench.run_for(90);
-    bench.source.set_rate(rate);
+    bench.source.set_rate(bench.now, rate);
     (bench, sqns)
 }
 
