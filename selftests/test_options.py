@@ -17,6 +17,10 @@ MS, S = 1_000, 1_000_000
 
 # as pgm(7) says
 DEFAULTS = {
+    "PGM_LATEJOIN": (pgm.PGM_LATEJOIN, 0),
+    "PGM_WINDOW_ADV_METHOD": (pgm.PGM_WINDOW_ADV_METHOD, pgm.PGM_ADVANCE_WITH_TIME),
+    "PGM_WINDOW_ADV_RATE": (pgm.PGM_WINDOW_ADV_RATE, 15),
+    "PGM_MTU": (pgm.PGM_MTU, 0),
     "PGM_AMBIENT_SPM": (pgm.PGM_AMBIENT_SPM, 8 * S),
     "PGM_NAK_BO_IVL": (pgm.PGM_NAK_BO_IVL, 50 * MS),
     "PGM_NAK_RPT_IVL": (pgm.PGM_NAK_RPT_IVL, 200 * MS),
@@ -33,6 +37,10 @@ DEFAULTS = {
     "PGM_RECVRCVINFO": (pgm.PGM_RECVRCVINFO, 0),
 }
 VALUES = {
+    pgm.PGM_LATEJOIN: (75, 0),
+    pgm.PGM_WINDOW_ADV_METHOD: (pgm.PGM_ADVANCE_WITH_DATA, pgm.PGM_ADVANCE_WITH_TIME),
+    pgm.PGM_WINDOW_ADV_RATE: (1, 50),
+    pgm.PGM_MTU: (256, 65_535),
     pgm.PGM_AMBIENT_SPM: (10 * MS, 300 * S),
     pgm.PGM_NAK_BO_IVL: (1 * MS, 2 * S),
     pgm.PGM_NAK_RPT_IVL: (1 * MS, 60 * S),

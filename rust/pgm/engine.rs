@@ -69,6 +69,7 @@ pub(crate) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
 /// Does all that is due: timers, deliveries, transmissions; then arms the timer.
 pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
     link::look(sk, now);
+    set_rate(sk, now);
     run_timers(sk, now);
     deliver(sk);
     let stalled = transmit(sk, now);
@@ -87,6 +88,16 @@ pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
         }
         if let Some(at) = next {
             timer::arm(sk.as_ptr(), at);
+        }
+    }
+}
+
+/// Lets the source know of a new rate. Nobody tells us of SO_MAX_PACING_RATE.
+fn set_rate(sk: &mut Locked<'_>, now: Instant) {
+    let rate = crate::options::rate(sk);
+    if let Some(source) = &mut sk.source {
+        if source.config().rate != rate {
+            source.set_rate(now, rate);
         }
     }
 }

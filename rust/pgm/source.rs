@@ -8,7 +8,7 @@ use core::ptr::addr_of_mut;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::source::{Advance, Source, SourceConfig};
+use pgm_core::source::{Source, SourceConfig};
 use pgm_core::{settings, Duration, Heap};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
@@ -28,6 +28,8 @@ use crate::{demux, engine, link};
 const DATA_HEADER: u32 = 24 + 4 + 4 + 4;
 /// The same with OPT_FRAGMENT.
 const FRAGMENT_HEADER: u32 = DATA_HEADER + 16;
+/// OPT_JOIN, on all data of a source that late receivers may ask.
+const JOIN_OPTION: u32 = 8;
 /// A link that cannot carry 64 bytes of payload is no use.
 const TSDU_MIN: u32 = FRAGMENT_HEADER + 64;
 
@@ -111,7 +113,7 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
     let way = unsafe { Way::find(this, oif, group.addr, saddr, (*this).encap.mcast)? };
     let nla = way.nla()?;
     // SAFETY: The lock is held.
-    if unsafe { way.mtu(sk.sock()) } < overhead(sk) + TSDU_MIN {
+    if unsafe { way.mtu(sk.sock()) } < extra(sk) + TSDU_MIN {
         return Err(EMSGSIZE);
     }
     take_udp_ports(sk)?;
@@ -160,6 +162,14 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
     Ok(())
 }
 
+/// Bytes of a repair that are neither PGM's fixed part nor payload.
+fn extra(sk: &Locked<'_>) -> u32 {
+    match sk.options.numbers.get(&settings::LATE_JOIN) {
+        0 => overhead(sk),
+        _ => overhead(sk) + JOIN_OPTION,
+    }
+}
+
 /// Bytes that IP, and UDP, add to a repair.
 fn overhead(sk: &Locked<'_>) -> u32 {
     // SAFETY: The lock is held.
@@ -178,7 +188,11 @@ pub(crate) fn take_udp_ports(sk: &mut Locked<'_>) -> Result {
 
 /// Makes new APDUs fit packets of this size. RFC 3208 §4: repairs, with Router Alert, must fit as well.
 pub(crate) fn fit(sk: &mut Locked<'_>, mtu: u32) {
-    let room = mtu.saturating_sub(overhead(sk)).max(TSDU_MIN);
+    let mtu = match sk.options.numbers.get(&settings::MTU) {
+        0 => mtu,
+        limit => mtu.min(limit),
+    };
+    let room = mtu.saturating_sub(extra(sk)).max(TSDU_MIN);
     sk.mss = room.saturating_sub(DATA_HEADER);
     sk.mss_fragment = room.saturating_sub(FRAGMENT_HEADER);
 }
@@ -204,13 +218,13 @@ fn config(sk: &Locked<'_>, group: SocketAddress, nla: Addr) -> SourceConfig {
         dport: group.port,
         nla,
         group: group.addr,
-        rate: options.window.rate_bytes(),
+        rate: options::rate(sk),
         ip_overhead: overhead(sk),
         window: Duration::from_millis(options.window.millis),
         window_bytes: u64::from(options.window.bytes),
         window_sqns: options.window.sqns(),
-        advance: Advance::WithTime,
-        join_percent: 0,
+        advance: options::advance(&options.numbers),
+        join_percent: options.numbers.get(&settings::LATE_JOIN),
         advance_percent: options.numbers.get(&settings::TXW_ADV_RATE),
         queue_bytes,
         ambient: Duration::from_micros(options.numbers.get(&settings::AMBIENT_SPM)),

@@ -13,7 +13,11 @@
 	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 
 _Static_assert(IPPROTO_PGM == 113, "IANA's number");
-_Static_assert(PGM_SEND_WINDOW == 1 && PGM_MESSAGE_BOUNDARY == 2 && PGM_SENDER_STATS == 6 &&
+_Static_assert(PGM_SEND_WINDOW == 1 && PGM_MESSAGE_BOUNDARY == 2 &&
+	       PGM_LATEJOIN == 3 &&
+	       PGM_WINDOW_ADV_RATE == 4 && PGM_MTU == 8 &&
+	       PGM_WINDOW_ADV_METHOD == 1004 && PGM_ADVANCE_WITH_TIME == 1 &&
+	       PGM_ADVANCE_WITH_DATA == 3 && PGM_SENDER_STATS == 6 &&
 	       PGM_RECEIVER_STATS == 7 && PGM_MSS == 9 &&
 	       PGM_MSGSIZE_MAX == 10 && PGM_AMBIENT_SPM == 11 &&
 	       PGM_HEARTBEAT_SPM == 12 && PGM_NAK_BO_IVL == 13 &&

@@ -17,6 +17,9 @@
  */
 #define PGM_SEND_WINDOW		1	/* struct pgm_send_window, source */
 #define PGM_MESSAGE_BOUNDARY	2	/* __u32, length of the next message, source */
+#define PGM_LATEJOIN		3	/* __u32 percent 0..75, source, before connect */
+#define PGM_WINDOW_ADV_RATE	4	/* __u32 percent 1..50, source, before connect */
+#define PGM_MTU			8	/* int, bytes, source, before connect */
 #define PGM_AMBIENT_SPM		11	/* __u32, source, before connect */
 #define PGM_HEARTBEAT_SPM	12	/* __u32[1..32], source, before connect */
 #define PGM_NAK_BO_IVL		13	/* __u32, receiver, before listen or join */
@@ -39,6 +42,10 @@
 #define PGM_MSGSIZE_MAX		10	/* int, largest message, before listen or join */
 #define PGM_ARRIVAL_ORDER	31	/* int, receiver, before listen or join */
 #define PGM_MULTICAST_NAK	32	/* int, receiver, before listen or join */
+
+#define PGM_WINDOW_ADV_METHOD	1004	/* __u32, source, before connect: */
+#define PGM_ADVANCE_WITH_TIME	1	/* packets leave the window by age */
+#define PGM_ADVANCE_WITH_DATA	3	/* packets leave when others need room */
 
 /* Control message, level IPPROTO_PGM, type PGM_RCVINFO: struct pgm_rcvinfo
  * with each message after PGM_RECVRCVINFO was set to 1.

@@ -113,6 +113,13 @@ settings! {
         "size of the transmit window";
     TXW_ADV_RATE: "PGM_WINDOW_ADV_RATE", "window_adv_rate_percent", Percent, 1, 50, 15,
         "share of the transmit window that leaves at once";
+    TXW_ADV_METHOD: "PGM_WINDOW_ADV_METHOD", "", Count, 1, 3, 1,
+        "how the transmit window advances: 1 with time, 3 with data";
+    LATE_JOIN: "PGM_LATEJOIN", "", Percent, 0, 75, 0,
+        "share of the transmit window that late receivers may ask for";
+    // That of the route unless it is given.
+    MTU: "PGM_MTU", "", Bytes, 256, 65_535, 0,
+        "largest packet of a source, IP header included";
     AMBIENT_SPM: "AMBIENT_SPM", "ambient_spm_us", Micros, 10_000, 300_000_000, 8_000_000,
         "interval of ambient SPMs";
     HEARTBEAT_SPM: "IHB_MIN", "ihb_min_us", Micros, 1_000, 300_000_000, 100_000,

@@ -23,7 +23,7 @@ use crate::net::timer;
 use crate::net::user::{Input, Output};
 use crate::sock::Receive;
 
-pub(crate) use self::source::{msgsize_max, uapi_tsi};
+pub(crate) use self::source::{advance, msgsize_max, rate, uapi_tsi};
 use self::source::{Intervals, SendWindow};
 
 /// All settings of a socket. A session has those of its listener.
@@ -149,6 +149,7 @@ fn set_locked(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
         b::PGM_HEARTBEAT_SPM => source::set_heartbeat(sk, input),
         b::PGM_MESSAGE_BOUNDARY => source::set_boundary(sk, input),
         b::PGM_MSGSIZE_MAX => source::set_msgsize_max(sk, input),
+        b::PGM_WINDOW_ADV_METHOD => source::set_advance_method(sk, name, input),
         b::PGM_TSI => source::set_gsi(sk, input),
         b::PGM_UDP_ENCAP => carriage::set_udp_encap(sk, input),
         b::PGM_ROUTER_ALERT => carriage::set_router_alert(sk, input),

@@ -43,6 +43,10 @@ macro_rules! numbers {
 }
 
 numbers! {
+    PGM_WINDOW_ADV_METHOD: TXW_ADV_METHOD, Source, Start;
+    PGM_WINDOW_ADV_RATE: TXW_ADV_RATE, Source, Start;
+    PGM_LATEJOIN: LATE_JOIN, Source, Start;
+    PGM_MTU: MTU, Source, Start;
     PGM_AMBIENT_SPM: AMBIENT_SPM, Source, Start;
     PGM_NAK_BO_IVL: NAK_BO_IVL, Receiver, Start;
     PGM_NAK_RPT_IVL: NAK_RPT_IVL, Receiver, Start;

@@ -4,16 +4,18 @@
 
 use core::mem::size_of;
 
-use kernel::ffi::c_int;
+use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::settings::{self, Setting, Values};
-use pgm_core::source::Heartbeat;
+use pgm_core::source::{Advance, Heartbeat};
 use pgm_core::Duration;
 use pgm_wire::{Gsi, Tsi};
 
 use super::Side;
+use crate::engine;
 use crate::net::lock::Locked;
+use crate::net::timer;
 use crate::net::user::{Input, Output};
 use crate::sock::{Receive, State};
 
@@ -21,6 +23,9 @@ use crate::sock::{Receive, State};
 const FRAGMENTS_SENT: u32 = 16;
 /// The transmit window holds packets of this size on average, at least: bounds its overhead.
 const BYTES_PER_SQN: u64 = 512;
+
+/// A kbit/s in bytes a second.
+const BYTES_PER_KBIT: u64 = 125;
 
 /// PGM_SEND_WINDOW, with what follows from it.
 #[derive(Clone, Copy)]
@@ -83,7 +88,7 @@ impl SendWindow {
 
     /// Bytes a second.
     pub(crate) fn rate_bytes(&self) -> u64 {
-        u64::from(self.rate) * 125
+        u64::from(self.rate) * BYTES_PER_KBIT
     }
 
     /// The window in sequence numbers.
@@ -121,10 +126,10 @@ pub(super) fn set_window(sk: &mut Locked<'_>, input: &Input) -> Result {
     Side::Source.check(sk)?;
     let given: b::pgm_send_window = input.read()?;
     let old = sk.options.window;
-    let Some(source) = &mut sk.source else {
+    if sk.source.is_none() {
         sk.options.window = SendWindow::derive(&given, &sk.options.numbers)?;
         return Ok(());
-    };
+    }
     // The window is fixed once the source runs, the rate is not.
     let same = |given, old| given == 0 || given == old;
     if !same(given.window_ms, old.millis) || !same(given.window_bytes, old.bytes) {
@@ -134,10 +139,36 @@ pub(super) fn set_window(sk: &mut Locked<'_>, input: &Input) -> Result {
         0 => old.rate,
         rate => settings::TXW_MAX_RTE.check(rate).ok_or(EINVAL)?,
     };
-    let window = SendWindow { rate, ..old };
-    source.set_rate(window.rate_bytes());
-    sk.options.window = window;
+    sk.options.window = SendWindow { rate, ..old };
+    // Which lets the engine know.
+    engine::turn(sk, timer::now());
     Ok(())
+}
+
+/// PGM_WINDOW_ADV_METHOD. What Windows calls 2 keeps data until the application says otherwise;
+/// there is nothing like it here.
+pub(super) fn set_advance_method(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
+    Side::Source.check(sk)?;
+    match input.read::<u32>()? {
+        b::PGM_ADVANCE_WITH_TIME | b::PGM_ADVANCE_WITH_DATA => super::set_number(sk, name, input),
+        _ => Err(EINVAL),
+    }
+}
+
+/// How the transmit window of a source will advance.
+pub(crate) fn advance(numbers: &Values) -> Advance {
+    match numbers.get(&settings::TXW_ADV_METHOD) {
+        b::PGM_ADVANCE_WITH_DATA => Advance::WithData,
+        _ => Advance::WithTime,
+    }
+}
+
+/// TXW_MAX_RTE in bytes a second: that of PGM_SEND_WINDOW, or SO_MAX_PACING_RATE if that is less.
+pub(crate) fn rate(sk: &Locked<'_>) -> u64 {
+    // SAFETY: The lock is held.
+    let pacing = u64::try_from(unsafe { (*sk.sock()).sk_max_pacing_rate }).unwrap_or(u64::MAX);
+    let least = u64::from(settings::TXW_MAX_RTE.min) * BYTES_PER_KBIT;
+    sk.options.window.rate_bytes().min(pacing.max(least))
 }
 
 pub(super) fn get_window(sk: &Locked<'_>, output: &Output) -> Result {

@@ -22,6 +22,9 @@ pub(super) fn our_name(name: c_uint) -> c_uint {
         b::RM_RATE_WINDOW_SIZE => b::PGM_SEND_WINDOW,
         b::RM_SET_MESSAGE_BOUNDARY => b::PGM_MESSAGE_BOUNDARY,
         b::RM_SENDER_STATISTICS => b::PGM_SENDER_STATS,
+        b::RM_SENDER_WINDOW_ADVANCE_METHOD => b::PGM_WINDOW_ADV_METHOD,
+        b::RM_LATEJOIN => b::PGM_LATEJOIN,
+        b::RM_SEND_WINDOW_ADV_RATE => b::PGM_WINDOW_ADV_RATE,
         b::RM_RECEIVER_STATISTICS => b::PGM_RECEIVER_STATS,
         _ => name,
     }
