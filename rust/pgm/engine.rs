@@ -13,6 +13,7 @@ use pgm_core::receiver::{Data, Delivery, End};
 use pgm_core::{settings, Destination, Duration, Instant, Transmit};
 use pgm_wire::{Tsi, HEADER_MAX};
 
+use crate::events::{self, Event};
 use crate::link;
 use crate::net::lock::{BhLock, Locked};
 use crate::net::output::Path;
@@ -164,25 +165,49 @@ fn deliver(sk: &mut Locked<'_>) {
             },
             Receive::Idle | Receive::Listener(_) => break,
         };
+        let is_session = matches!(state.receive, Receive::Session(_));
         match delivery {
-            Delivery::Data(data) => queue(this, tsi, data),
-            Delivery::Loss { first, count } => state.loss = Some(Loss { tsi, first, count }),
+            Delivery::Data(data) => {
+                events::begin(sk, tsi, &data);
+                queue(this, tsi, data);
+            }
+            Delivery::Loss { first, count } => {
+                let loss = Loss { tsi, first, count };
+                let told = events::notify(sk, tsi, Event::Loss { first, count });
+                if is_session && sk.options.numbers.get(&settings::ABORT_ON_RESET) != 0 {
+                    // The loss ends the session: nothing after it is delivered, nothing more is
+                    // asked for.
+                    sk.last_loss = Some(loss);
+                    sk.ended = true;
+                    if !told {
+                        fail(sk, ECONNRESET);
+                    }
+                } else if told {
+                    sk.last_loss = Some(loss);
+                } else {
+                    sk.loss = Some(loss);
+                }
+            }
             Delivery::End(end) => {
+                if let End::Reset { code } = end {
+                    sk.reset_code = Some(code);
+                }
+                let told = events::notify(sk, tsi, Event::End(end));
                 // A datagram socket outlives its sources.
-                if matches!(state.receive, Receive::Datagram(_)) {
+                if !is_session {
+                    wake |= told;
                     continue;
                 }
-                end_session(sk, end);
+                sk.ended = true;
+                match end {
+                    _ if told => {}
+                    End::Fin => {}
+                    End::Reset { .. } => fail(sk, ECONNRESET),
+                    End::Expired => fail(sk, ETIMEDOUT),
+                }
             }
         }
         wake = true;
-    }
-    if sk.loss.is_some() && sk.options.numbers.get(&settings::ABORT_ON_RESET) != 0 && !sk.ended {
-        if let Receive::Session(_) = sk.receive {
-            // The loss ends the session: nothing after it is delivered, nothing more is asked for.
-            sk.last_loss = sk.loss.take();
-            end_session(sk, End::Reset { code: 0 });
-        }
     }
     if wake {
         // SAFETY: The lock is held, the socket is live.
@@ -190,18 +215,10 @@ fn deliver(sk: &mut Locked<'_>) {
     }
 }
 
-/// A session is over: after the messages that wait, recv() says why, once, then end of file.
-fn end_session(sk: &mut Locked<'_>, end: End) {
-    let error = match end {
-        End::Fin => None,
-        End::Reset { .. } => Some(ECONNRESET),
-        End::Expired => Some(ETIMEDOUT),
-    };
-    sk.ended = true;
-    if let Some(error) = error {
-        // SAFETY: The lock is held, the socket is live.
-        unsafe { b::pgm_report_error(sk.sock(), error.to_errno().wrapping_neg()) };
-    }
+/// After the messages that wait, the next call fails with this, once.
+fn fail(sk: &mut Locked<'_>, error: Error) {
+    // SAFETY: The lock is held, the socket is live.
+    unsafe { b::pgm_report_error(sk.sock(), error.to_errno().wrapping_neg()) };
 }
 
 /// Appends one buffer to the receive queue.
@@ -213,6 +230,7 @@ fn queue(sk: *mut PgmSock, tsi: Tsi, data: Data<SkBuff>) {
         read: 0,
         last: data.last,
         syn: data.syn,
+        notification: false,
     };
     let skb = data.payload.into_raw();
     // SAFETY: The skb is ours; the queue takes it. It was charged when it entered the window.

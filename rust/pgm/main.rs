@@ -16,6 +16,7 @@ mod close;
 mod cork;
 mod demux;
 mod engine;
+mod events;
 mod icmp;
 mod input;
 mod link;

@@ -264,6 +264,10 @@ unsafe fn describe(
 ) {
     // SAFETY: By the caller.
     unsafe {
+        if info.notification {
+            (*msg).msg_flags |= b::MSG_NOTIFICATION;
+            return;
+        }
         let from = SocketAddress {
             addr: SkBuff::source_of(skb),
             port: info.tsi.sport,

@@ -120,6 +120,8 @@ pub(crate) struct State {
     pub(crate) loss: Option<Loss>,
     /// For PGM_GET_LOSS.
     pub(crate) last_loss: Option<Loss>,
+    /// For PGM_RESET_CODE.
+    pub(crate) reset_code: Option<u8>,
     /// A message that several calls of send() make.
     pub(crate) cork: Cork,
     /// The session is over; an error of it, if any, is in `sk_err`.
@@ -162,6 +164,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         receive: Receive::Idle,
         loss: None,
         last_loss: None,
+        reset_code: None,
         cork: Cork::default(),
         ended: false,
         throttled: false,

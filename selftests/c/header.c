@@ -24,12 +24,15 @@ _Static_assert(PGM_SEND_WINDOW == 1 && PGM_MESSAGE_BOUNDARY == 2 &&
 	       PGM_NAK_RPT_IVL == 14 && PGM_NAK_RDATA_IVL == 15 &&
 	       PGM_NAK_NCF_RETRIES == 16 && PGM_NAK_DATA_RETRIES == 17 &&
 	       PGM_ABORT_ON_RESET == 21 && PGM_TSI == 23 &&
-	       PGM_GET_LOSS == 27 && PGM_RCVINFO == 30 &&
+	       PGM_GET_LOSS == 27 && PGM_RESET_CODE == 28 &&
+	       PGM_EVENTS == 29 && MSG_NOTIFICATION == 0x8000 && PGM_RCVINFO == 30 &&
 	       PGM_RECVRCVINFO == 30 && PGM_RCV_SYN == 1, "numbers");
 SIZE(pgm_send_window, 12);
 SIZE(pgm_tsi, 8);
 SIZE(pgm_loss, 16);
 SIZE(pgm_rcvinfo, 16);
+SIZE(pgm_notification, 32);
+AT(pgm_notification, code, 24);
 /* These two may grow at the end. */
 _Static_assert(sizeof(struct pgm_sender_stats) >= 152, "pgm_sender_stats");
 _Static_assert(sizeof(struct pgm_receiver_stats) >= 224, "pgm_receiver_stats");

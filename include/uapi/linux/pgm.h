@@ -47,6 +47,24 @@
 #define PGM_ADVANCE_WITH_TIME	1	/* packets leave the window by age */
 #define PGM_ADVANCE_WITH_DATA	3	/* packets leave when others need room */
 
+#define PGM_RESET_CODE		28	/* __u32, receiver, get */
+#define PGM_EVENTS		29	/* __u32, mask of PGM_EVENT_*, receiver, any time */
+
+/* Events. Each comes as a struct pgm_notification, in order with the messages;
+ * recvmsg(2) marks it by MSG_NOTIFICATION in msg_flags.
+ */
+#define PGM_EVENT_START		0x01	/* before the first message of a session */
+#define PGM_EVENT_LOSS		0x02	/* messages were lost */
+#define PGM_EVENT_END		0x04	/* the source closed the session */
+#define PGM_EVENT_RESET		0x08	/* the source broke the session off */
+#define PGM_EVENT_EXPIRY	0x10	/* the source has fallen silent */
+
+#ifndef MSG_NOTIFICATION
+#define MSG_NOTIFICATION	0x8000	/* as SCTP has it */
+#endif
+
+#define PGM_START_LATE		0x1	/* the source had sent messages before */
+
 /* Control message, level IPPROTO_PGM, type PGM_RCVINFO: struct pgm_rcvinfo
  * with each message after PGM_RECVRCVINFO was set to 1.
  */
@@ -95,6 +113,26 @@ struct pgm_loss {
 	struct pgm_tsi	tsi;
 	__u32		first;
 	__u32		count;
+};
+
+/**
+ * struct pgm_notification - something happened to a session
+ * @event: one of PGM_EVENT_*
+ * @flags: of PGM_EVENT_START: PGM_START_LATE or 0
+ * @tsi: the session
+ * @sqn: START: sequence number of the first message; LOSS: first one lost
+ * @count: LOSS: how many sequence numbers in a row
+ * @code: RESET: the reason that the source gave, 0 to 63
+ * @reserved: 0
+ */
+struct pgm_notification {
+	__u32		event;
+	__u32		flags;
+	struct pgm_tsi	tsi;
+	__u32		sqn;
+	__u32		count;
+	__u32		code;
+	__u32		reserved;
 };
 
 #define PGM_RCV_SYN	0x1	/* the first message of its session */

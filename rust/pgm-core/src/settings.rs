@@ -159,6 +159,8 @@ settings! {
         "most packets of a message that a receiver takes";
     ABORT_ON_RESET: "PGM_ABORT_ON_RESET", "abort_on_reset", Switch, 0, 1, 1,
         "whether a loss that cannot be repaired ends a session";
+    EVENTS: "PGM_EVENTS", "", Count, 0, 31, 0,
+        "mask of the events that are told among the messages";
     RECVRCVINFO: "PGM_RECVRCVINFO", "", Switch, 0, 1, 0,
         "whether PGM_RCVINFO comes with each message";
     PEERS_MAX: "sessions of a datagram socket", "peers_max", Count, 1, 65_536, 1_024,

@@ -42,6 +42,8 @@ pub(crate) struct RxInfo {
     pub(crate) last: bool,
     /// The first message of its session.
     pub(crate) syn: bool,
+    /// No message but a `pgm_notification`.
+    pub(crate) notification: bool,
 }
 
 const IP_CB: usize = size_of::<b::inet_skb_parm>();

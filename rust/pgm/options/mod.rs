@@ -236,6 +236,7 @@ fn get_locked(sk: &mut Locked<'_>, name: c_uint, output: &Output) -> Result {
         b::PGM_TSI => source::get_tsi(sk, output),
         b::PGM_UDP_ENCAP => carriage::get_udp_encap(sk, output),
         b::PGM_ROUTER_ALERT => carriage::get_router_alert(sk, output),
+        b::PGM_RESET_CODE => receiver::get_reset_code(sk, output),
         b::PGM_GET_LOSS => receiver::get_loss(sk, output),
         b::PGM_SENDER_STATS => stats::get_sender(sk, output),
         b::PGM_RECEIVER_STATS => stats::get_receiver(sk, output),

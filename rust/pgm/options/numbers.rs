@@ -60,5 +60,6 @@ numbers! {
     PGM_PASSIVE: PASSIVE, Receiver, Start;
     PGM_MULTICAST_NAK: MULTICAST_NAK, Receiver, Start;
     PGM_ABORT_ON_RESET: ABORT_ON_RESET, Receiver, Always;
+    PGM_EVENTS: EVENTS, Receiver, Always;
     PGM_RECVRCVINFO: RECVRCVINFO, Receiver, Always;
 }

@@ -38,3 +38,9 @@ pub(super) fn get_loss(sk: &Locked<'_>, output: &Output) -> Result {
         count: loss.count,
     })
 }
+
+/// PGM_RESET_CODE: the reason that the source gave (RFC 3208 §9.8).
+pub(super) fn get_reset_code(sk: &Locked<'_>, output: &Output) -> Result {
+    Side::Receiver.check(sk)?;
+    output.write(&u32::from(sk.reset_code.ok_or(ENODATA)?))
+}
