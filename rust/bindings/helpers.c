@@ -667,6 +667,16 @@ struct net *pgm_ifa_net(const struct in_ifaddr *ifa)
 	return dev_net(ifa->ifa_dev->dev);
 }
 
+bool pgm_is_vrf(const struct net_device *dev)
+{
+	return netif_is_l3_master(dev);
+}
+
+int pgm_rt_ifindex(const struct rtable *rt)
+{
+	return rt->dst.dev->ifindex;
+}
+
 bool pgm_dev_is_up(const struct net_device *dev)
 {
 	return READ_ONCE(dev->flags) & IFF_UP;

@@ -208,6 +208,8 @@ bool pgm_is_err(const void *ptr);
 long pgm_ptr_err(const void *ptr);
 struct net *pgm_notified_dev_net(void *info);
 struct net *pgm_ifa_net(const struct in_ifaddr *ifa);
+bool pgm_is_vrf(const struct net_device *dev);
+int pgm_rt_ifindex(const struct rtable *rt);
 bool pgm_dev_is_up(const struct net_device *dev);
 unsigned int pgm_dev_mtu(const struct rtable *rt);
 bool pgm_uses_pmtu(const struct sock *sk);

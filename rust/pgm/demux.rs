@@ -241,7 +241,7 @@ unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, label: Label) -> bool {
         encap.mcast == label.udp
             && b::pgm_sk_num(sk) == label.ddp
             && (bound.is_unspecified() || bound == label.arrival.group)
-            && (dev == 0 || dev == label.arrival.iif || dev == label.arrival.sdif)
+            && label.arrival.is_for(dev)
             && membership::joined(guard, sk, label.arrival)
     }
 }

@@ -16,7 +16,7 @@ use crate::children::Children;
 use crate::net::address::{self, SocketAddress};
 use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::membership;
-use crate::net::output::Path;
+use crate::net::output::{Path, Way};
 use crate::net::rcu::ReadGuard;
 use crate::net::skb::SkBuff;
 use crate::net::timer;
@@ -116,8 +116,40 @@ unsafe fn join(sk: *mut b::sock, group: Addr) -> Result {
             return Ok(());
         }
         let bound = b::pgm_sk_bound_dev(sk);
-        let oif = if bound != 0 { bound } else { (*inet).mc_index };
+        let oif = match (bound, (*inet).mc_index) {
+            (0, chosen) => chosen,
+            // Joining on a VRF would reach none of its interfaces: the route in it names one.
+            (vrf, 0) if is_vrf(sk, vrf) => way_in(sk, vrf, group)?,
+            (vrf, chosen) if is_vrf(sk, vrf) => chosen,
+            (bound, _) => bound,
+        };
         membership::join(sk, group, oif)
+    }
+}
+
+/// # Safety
+///
+/// `sk` is a live socket.
+unsafe fn is_vrf(sk: *const b::sock, index: i32) -> bool {
+    let _guard = ReadGuard::new();
+    // SAFETY: The guard keeps the device.
+    unsafe {
+        let dev = b::dev_get_by_index_rcu(b::pgm_sock_net(sk).cast(), index);
+        !dev.is_null() && b::pgm_is_vrf(dev.cast())
+    }
+}
+
+/// The interface of a VRF that has the route to the group.
+///
+/// # Safety
+///
+/// `sk` is a live socket that the caller does not hold locked.
+unsafe fn way_in(sk: *mut b::sock, vrf: i32, group: Addr) -> Result<i32> {
+    // SAFETY: By the caller.
+    unsafe {
+        let sk = UserLock::new(sk).ok_or(EINVAL)?;
+        let none = crate::net::address::ANY4;
+        Ok(Way::find(sk.as_ptr(), vrf, group, none, 0)?.device())
     }
 }
 
@@ -137,7 +169,7 @@ pub(crate) fn receive(
         tsi: packet.tsi(),
         ddp: packet.data_port(),
         group: arrival.group,
-        iif: arrival.iif,
+        iif: arrival.device(),
         listener: id,
     };
     let guard = ReadGuard::new();

@@ -34,6 +34,26 @@ pub(crate) struct Arrival {
     pub(crate) sdif: i32,
 }
 
+impl Arrival {
+    /// The interface itself: not the VRF that it belongs to.
+    pub(crate) fn device(self) -> i32 {
+        if self.sdif == 0 {
+            self.iif
+        } else {
+            self.sdif
+        }
+    }
+
+    /// Whether a socket bound to `dev` (0: to none) hears it. As with UDP by default, a VRF is for those
+    /// who are bound to it or to one of its interfaces: an answer of others would take other routes.
+    pub(crate) fn is_for(self, dev: i32) -> bool {
+        match dev {
+            0 => self.sdif == 0,
+            dev => dev == self.iif || dev == self.sdif,
+        }
+    }
+}
+
 /// Whether the socket joined the group, on whichever interface.
 ///
 /// # Safety

@@ -124,6 +124,12 @@ impl Way {
         unsafe { b::pgm_cache_rt(sk, self.route.0) };
     }
 
+    /// The number of its interface.
+    pub(crate) fn device(&self) -> i32 {
+        // SAFETY: The route holds its device.
+        unsafe { b::pgm_rt_ifindex(self.route.0) }
+    }
+
     /// Whether its interface is up.
     pub(crate) fn is_up(&self) -> bool {
         // SAFETY: The route holds its device.
