@@ -18,6 +18,7 @@ mod ncf;
 mod parent;
 mod peers;
 mod poll;
+mod refused;
 mod rxw;
 mod spm;
 mod spmr;
@@ -36,6 +37,7 @@ pub use config::ReceiverConfig;
 pub use delivery::{Data, Delivery, End, Place};
 pub use join::starts_reception;
 pub use peers::Peers;
+pub use refused::Refused;
 pub use stats::ReceiverStats;
 
 use crate::discard::Discard;
@@ -482,6 +484,11 @@ impl<P, H: Heap> Receiver<P, H> {
     /// Whether the end was delivered: the owner may free the receiver.
     pub const fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Whether the source said that the session is over.
+    pub const fn is_over(&self) -> bool {
+        self.ending.fin || self.ending.reset.is_some()
     }
 
     /// Whether no packet has told anything yet.

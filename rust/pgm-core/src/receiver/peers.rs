@@ -20,12 +20,12 @@ use crate::transmit::Transmit;
 
 /// A session that the source ended is remembered until its TSI was silent for so long: what still
 /// comes, SPMs with FIN and repairs for others, must not make a new session (RFC 3208 §9.7.1).
-const LINGER: Duration = Duration::from_secs(30);
+pub(super) const LINGER: Duration = Duration::from_secs(30);
 /// Sessions looked at in one call of `handle_timeout`.
 const PEERS_PER_CALL: u32 = 64;
 
 /// Whether a source sends `packet` after the end of its session: to say so, or as a repair (§9.7.2).
-fn is_aftermath(packet: &Packet<'_>) -> bool {
+pub(super) fn is_aftermath(packet: &Packet<'_>) -> bool {
     match packet.body {
         Body::Spm(_) => packet.options.fin() || packet.options.rst().is_some(),
         Body::Rdata(_) | Body::Ncf(_) => true,

@@ -17,6 +17,7 @@ mod parent;
 mod peers;
 mod poll;
 mod reception;
+mod refused;
 mod session;
 mod spm;
 mod spmr;
