@@ -56,6 +56,7 @@ pub(crate) unsafe extern "C" fn shutdown(sock: *mut b::socket, how: c_int) -> c_
 pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
     // SAFETY: By the caller.
     unsafe {
+        listener::leave(sk);
         let Some(mut lock) = UserLock::new(sk) else {
             return;
         };

@@ -311,6 +311,26 @@ pub(crate) unsafe fn find_session(
     }
 }
 
+/// The listener of a session's key, with a reference for the caller.
+///
+/// # Safety
+///
+/// Inside the read section; `tables` are those of a live namespace.
+pub(crate) unsafe fn find_listener(
+    guard: &ReadGuard,
+    tables: *mut PgmNet,
+    key: Key,
+) -> Option<*mut b::sock> {
+    // SAFETY: As in `has_session`; a socket without references is about to be freed.
+    unsafe {
+        let ports = addr_of_mut!((*tables).ports[bucket_of_port(key.ddp)]);
+        Chain::new(guard, ports, Node::Main)
+            .find(|sk| addr_of!((*sk.as_ptr()).key.listener).read_volatile() == key.listener)
+            .map(|sk| sk.as_ptr().cast())
+            .filter(|sk| b::pgm_sock_try_hold(*sk))
+    }
+}
+
 /// # Safety
 ///
 /// Inside the read section; `tables` are those of a live namespace.

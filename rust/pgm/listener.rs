@@ -8,12 +8,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::receiver::{starts_reception, Receiver, ReceiverConfig};
+use pgm_core::receiver::{starts_reception, Receiver, ReceiverConfig, Refused};
 use pgm_core::{settings, Discard};
 use pgm_wire::{Addr, Body, Packet};
 
 use crate::children::Children;
 use crate::net::address::{self, SocketAddress};
+use crate::net::heap::KernelHeap;
 use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::membership;
 use crate::net::output::{Path, Way};
@@ -40,6 +41,8 @@ pub(crate) struct Listener {
     /// Sources that announced themselves by an SPM and sent no data yet, oldest first. A session
     /// that knows where its source begins can ask for data it lost at the very start.
     announced: Children,
+    /// Sessions that were closed while their sources may still send.
+    refused: Refused<KernelHeap>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -67,6 +70,7 @@ pub(crate) unsafe extern "C" fn listen(sock: *mut b::socket, backlog: c_int) -> 
                     id,
                     queue: Children::new(),
                     announced: Children::new(),
+                    refused: Refused::new(),
                 });
                 addr_of_mut!((*sk.as_ptr()).key.listener).write_volatile(id);
                 b::pgm_sk_set_state(sk.sock(), b::TCP_LISTEN as c_int);
@@ -160,9 +164,12 @@ pub(crate) fn receive(
     packet: &Packet<'_>,
     skb: SkBuff,
 ) -> Result<(), Discard> {
-    let Receive::Listener(listener) = &sk.receive else {
+    let Receive::Listener(listener) = &mut sk.receive else {
         return Err(Discard::NoSocket);
     };
+    if listener.refused.refuses(timer::now(), packet) {
+        return Err(Discard::SessionEnded);
+    }
     let id = listener.id;
     let arrival = skb.arrival();
     let key = Key {
@@ -344,6 +351,41 @@ pub(crate) fn drain(sk: &mut Locked<'_>) {
     while let Some(child) = announced.pop() {
         // SAFETY: As above.
         unsafe { destroy(child) };
+    }
+}
+
+/// close() of a session, before anything else: its listener does not take the source again at once.
+/// Only a session that ended by loss, or for want of a source or an interface, may begin anew.
+///
+/// # Safety
+///
+/// `sk` is a live socket that the caller does not hold locked.
+pub(crate) unsafe fn leave(sk: *mut b::sock) {
+    // SAFETY: By the caller; the listener is held while it is locked, and no other lock is.
+    unsafe {
+        let (key, unwanted) = {
+            let Some(lock) = UserLock::new(sk) else {
+                return;
+            };
+            let Receive::Session(session) = &lock.receive else {
+                return;
+            };
+            let over = session.is_over();
+            if lock.ended && !over {
+                return;
+            }
+            ((*lock.as_ptr()).key, !over)
+        };
+        let tables = netns::of(b::pgm_sock_net(sk));
+        let Some(listener) = demux::find_listener(&ReadGuard::new(), tables, key) else {
+            return;
+        };
+        if let Some(mut lock) = UserLock::new(listener) {
+            if let Receive::Listener(listener) = &mut lock.receive {
+                listener.refused.refuse(timer::now(), key.tsi, unwanted);
+            }
+        }
+        b::pgm_sock_put(listener);
     }
 }
 
