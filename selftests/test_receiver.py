@@ -418,5 +418,37 @@ def test_timer_accuracy():
         raise AssertionError("not spread over 2 ms")
 
 
+@ktap.test
+def test_closed_session():
+    """A source whose session was closed is not accepted again, unless a loss had ended it."""
+    # req: OPT-58
+    with net.shared() as lan, Probe(lan.hosts[0]) as probe, pgm.listener(lan.hosts[1]) as listening:
+        closed, ended, lossy, other = (probe.source() for _ in range(4))
+
+        def start(source):
+            source.spm(1, 0)
+            source.odata(1, b"1", trail=1)
+            session, (_, port) = pgm.accept(listening)
+            ktap.equal(port, source.session.down[0])
+            return session
+
+        start(closed).close()
+        with start(ended) as session:
+            ended.spm(1, 1, wire.option(wire.OPT_FIN))
+            ktap.equal([session.recv(10), session.recv(10)], [b"1", b""])
+        with start(lossy) as session:
+            ktap.equal(session.recv(10), b"1")
+            lossy.odata(3, b"3", trail=3)
+            with raises(errno.ECONNRESET):
+                session.recv(10)
+        for source in (closed, ended):
+            source.spm(1, 5)
+            source.odata(5, b"5", trail=1)
+        lossy.odata(5, b"5", trail=5)
+        session, (_, port) = pgm.accept(listening)
+        ktap.equal((port, session.recv(10)), (lossy.session.down[0], b"5"))
+        start(other)
+
+
 if __name__ == "__main__":
     ktap.main(pgm.need_module)
