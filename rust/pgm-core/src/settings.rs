@@ -76,7 +76,7 @@ macro_rules! settings {
     ($($ident:ident: $name:literal, $sysctl:literal, $unit:ident,
         $min:expr, $max:expr, $default:expr, $what:literal;)*) => {
         /// Where the value of each setting stands in [`Values`].
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Place {
             $($ident,)*
         }

@@ -33,14 +33,14 @@ impl BackOff {
     /// OPT_NAK_BO_RNG: its bounds hold for every value (§15.2.2), the user's too.
     pub(super) fn bound(&mut self, range: NakBoRng) {
         if range.min <= range.max {
-            self.min = range.min.max(MIN).min(MAX);
-            self.max = range.max.max(MIN).min(MAX);
+            self.min = range.min.clamp(MIN, MAX);
+            self.max = range.max.clamp(MIN, MAX);
         }
     }
 
     /// OPT_NAK_BO_IVL, which may be used.
     pub(super) fn learn(&mut self, micros: u32) {
-        self.asked = micros.max(MIN).min(MAX);
+        self.asked = micros.clamp(MIN, MAX);
     }
 
     /// The value in use.

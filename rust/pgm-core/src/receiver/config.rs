@@ -60,7 +60,7 @@ impl ReceiverConfig {
             return asked;
         }
         let packets = buffer.checked_div(PACKET_MIN).unwrap_or(0);
-        packets.max(WINDOW_MIN).min(settings::RXW_SQNS.max)
+        packets.clamp(WINDOW_MIN, settings::RXW_SQNS.max)
     }
 
     /// What `values` say; port and group are yet to be filled in.
