@@ -5,7 +5,6 @@
 import contextlib
 import ipaddress
 import os
-import pathlib
 import socket
 import struct
 import subprocess
@@ -99,18 +98,6 @@ def only(rows, **wanted):
     return found[0]
 
 
-def setup():
-    """Loads both modules."""
-    pgm.need_module()
-    ko = os.environ.get("PGM_KO")
-    if not pathlib.Path("/sys/module/pgm_diag").exists():
-        if ko:
-            subprocess.run(["modprobe", "inet_diag"], check=True)
-            net.run("insmod", str(pathlib.Path(ko).with_name("pgm_diag.ko")))
-        else:
-            net.run("modprobe", "pgm_diag")
-
-
 @ktap.test
 def test_sockets():
     """Every socket and session, with its names, its numbers and its owner."""
@@ -188,4 +175,4 @@ def test_module_in_use():
 
 
 if __name__ == "__main__":
-    ktap.main(setup)
+    ktap.main(pgm.need_diag)

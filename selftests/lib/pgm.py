@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import random
 import re
@@ -108,6 +109,23 @@ def need_module():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not loaded():
         raise Skip(f"no PGM module: {done.stderr.strip()}")
+
+
+def need_diag():
+    """Loads pgm_diag too; it goes after the last test, since it keeps the module in use."""
+    need_module()
+    if os.path.exists("/sys/module/pgm_diag"):
+        return
+    path = os.environ.get("PGM_KO")
+    commands = [["modprobe", "pgm_diag"]]
+    if path:
+        commands = [["modprobe", "inet_diag"], ["insmod", path.replace("pgm.ko", "pgm_diag.ko")]]
+    for command in commands:
+        subprocess.run(command, check=True)
+    unload_diag = functools.partial(subprocess.run, ["rmmod", "pgm_diag"], capture_output=True, check=False)
+    stack = contextlib.ExitStack()
+    stack.callback(unload_diag)
+    ktap.keep(stack)
 
 
 def pgm_socket(host=None, proto=IPPROTO_PGM, kind=socket.SOCK_RDM):

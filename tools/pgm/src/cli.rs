@@ -38,6 +38,9 @@ pub struct Cli {
 pub enum Command {
     Send(Send),
     Recv(Recv),
+    List(List),
+    Stat(Stat),
+    Top(Top),
 }
 
 /// What sender and receiver must agree on, and the interface.
@@ -165,6 +168,70 @@ pub struct Recv {
     pub json: bool,
 }
 
+/// List the sources and receivers of this network namespace
+///
+/// One line for each source, listener, session and datagram socket, with its window, its rate, what it
+/// lacks and its memory.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Sources only
+    #[arg(long)]
+    pub sources: bool,
+
+    /// Receivers only
+    #[arg(long)]
+    pub receivers: bool,
+
+    /// Print a line of JSON for each
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print the counters of this network namespace
+#[derive(Debug, Args)]
+pub struct Stat {
+    /// Print what is added in each interval, for ever
+    #[arg(short, long, value_name = "TIME", value_parser = units::parse_interval)]
+    pub interval: Option<Duration>,
+
+    /// So many intervals
+    #[arg(short, long, value_name = "N", requires = "interval")]
+    pub count: Option<u64>,
+
+    /// Counters that are zero too
+    #[arg(short, long)]
+    pub zero: bool,
+
+    /// Print an object of JSON, with all counters
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show what every session does now: rates, repairs, losses
+///
+/// The busiest first. q quits.
+#[derive(Debug, Args)]
+pub struct Top {
+    /// How long to count
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = units::parse_interval)]
+    pub interval: Duration,
+
+    /// End after so many intervals
+    #[arg(short, long, value_name = "N")]
+    pub count: Option<u64>,
+
+    /// Print an array of JSON in each interval, in a line; needs no terminal
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Command {
+    /// Whether it only looks and prints what it sees.
+    pub fn only_prints(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Stat(_) | Self::Top(_))
+    }
+}
+
 impl Cli {
     /// Parses the arguments of this process; ends it with a sentence and status 2 if they are wrong.
     pub fn read() -> Self {
@@ -229,7 +296,7 @@ mod tests {
         let cli = Cli::try_parse_from(words.iter().chain(args)).expect("valid arguments");
         match cli.command {
             Command::Send(send) => send,
-            Command::Recv(_) => unreachable!("this is send"),
+            _ => unreachable!("this is send"),
         }
     }
 
@@ -282,6 +349,10 @@ mod tests {
             &["recv"],
             &["recv", "239.192.0.1:7500", "--wait", "soon"],
             &["bench"],
+            &["list", "--interval", "1s"],
+            &["stat", "--count", "2"],
+            &["stat", "--interval", "0"],
+            &["top", "--interval", "soon"],
         ] {
             let words = ["pgm"].iter().chain(wrong);
             assert!(Cli::try_parse_from(words).is_err(), "{wrong:?}");

@@ -16,7 +16,7 @@ use crate::address::{Endpoint, Interface, UdpPorts};
 use crate::sys;
 
 // include/uapi/linux/pgm.h
-const IPPROTO_PGM: i32 = 113;
+pub const IPPROTO_PGM: i32 = 113;
 const PGM_SEND_WINDOW: i32 = 1;
 const PGM_SENDER_STATS: i32 = 6;
 const PGM_RECEIVER_STATS: i32 = 7;
@@ -31,8 +31,8 @@ const PGM_RECVRCVINFO: i32 = 30;
 const PGM_RCV_SYN: u32 = 0x1;
 
 /// Transport Session Identifier: six bytes of Global Source ID, two of data-source port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tsi([u8; 8]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tsi(pub [u8; 8]);
 
 impl fmt::Display for Tsi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,7 +58,7 @@ macro_rules! counters {
 
         impl $name {
             /// In the header's order; what an older kernel did not fill stays 0.
-            fn from_bytes(bytes: &[u8]) -> Self {
+            pub fn from_bytes(bytes: &[u8]) -> Self {
                 let mut words = bytes
                     .chunks_exact(8)
                     .map(|word| word.try_into().map_or(0, u64::from_ne_bytes));

@@ -57,6 +57,14 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A time between two looks, at least 10 ms.
+pub fn parse_interval(text: &str) -> Result<Duration, String> {
+    match parse_time(text)? {
+        time if time < Duration::from_millis(10) => Err(format!("{text} is too short")),
+        time => Ok(time),
+    }
+}
+
 /// "12.6 MB": bytes in powers of ten, as disks and networks count.
 pub fn bytes(count: u64) -> String {
     scaled(count as f64, "B")
