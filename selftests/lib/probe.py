@@ -19,6 +19,7 @@ import time
 
 import net
 import pgm
+import variant
 import wire
 
 
@@ -32,9 +33,9 @@ class Probe:
         self._mark = 0  # in heard: wait() and silence() look from here on
         self.capture = wire.Capture(host, port, device)
         with host:
-            self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            self.raw = socket.socket(variant.now().family, socket.SOCK_RAW, socket.IPPROTO_RAW)
         self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-        self.raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+        pgm.set_options(self.raw, pgm.multicast(loop=0))
 
     def __enter__(self):
         return self
@@ -55,17 +56,15 @@ class Probe:
     def send(self, data, to, source=None, ttl=16, alert=False, tos=0):
         """One PGM packet. Returns when it was sent (as the stamps of packets tell time).
 
-        The source may be anybody's address. alert: with Router Alert, or the IP options as bytes.
+        The source may be anybody's address. alert: with Router Alert where there is one (IPv4
+        without encapsulation), or the IP options as bytes.
         """
-        options = alert if isinstance(alert, bytes) else wire.ROUTER_ALERT if alert else b""
-        header = struct.pack(
-            "!BBHHHBBH4s4s",
-            *(0x45 + len(options) // 4, tos, 0, 0, 0, ttl, pgm.IPPROTO_PGM, 0),
-            socket.inet_aton(source or self.host.address),
-            socket.inet_aton(to),
-        )
+        options = alert if isinstance(alert, bytes) else b""
+        if alert is True and variant.now() == variant.V4:
+            options = wire.ROUTER_ALERT
+        whole = wire.ip_packet(source or self.host.address, to, data, ttl, tos, options)
         now = time.time()
-        self.raw.sendto(header + options + data, (to, 0))
+        self.raw.sendto(whole, (to, 0))
         return now
 
     def stand_in(self, address, *hosts):
@@ -162,8 +161,9 @@ class Source:
         """An NCF for a number, and a list of others."""
         return self.send(self.session.nak(wire.NCF, sqn, *nak_list(others), **how), to)
 
-    def peer_nak(self, sqn, *others, address="10.77.0.250"):
+    def peer_nak(self, sqn, *others, address=None):
         """A NAK that another receiver multicasts."""
+        address = address or {4: "10.77.0.250", 6: "fd77::250"}[variant.now().version]
         data = self.session.nak(wire.NAK, sqn, *nak_list(others))
         return self.send(data, alert=False, source=address, ttl=1)
 

@@ -160,6 +160,22 @@ def text(address):
     return socket.inet_ntop(socket.AF_INET6 if len(address) == 16 else socket.AF_INET, address)
 
 
+def ip_packet(source, to, data, ttl=16, tos=0, ip_options=b""):
+    """A PGM packet in an IP packet, or in UDP in one, as the case that runs has it."""
+    source, to, port = packed(source), packed(to), variant.port(to)
+    protocol = 17 if port else 113
+    if port:
+        udp = struct.pack("!HHH", port, port, 8 + len(data))
+        pseudo = source + to + struct.pack("!IHH", 8 + len(data), 0, protocol)
+        data = udp + struct.pack("!H", checksum(pseudo + udp + data)) + data
+    if len(to) == 4:  # the kernel fills in length and checksum
+        words = 5 + len(ip_options) // 4
+        head = struct.pack("!BBHHHBBH", 0x40 | words, tos, 0, 0, 0, ttl, protocol, 0)
+    else:
+        head = struct.pack("!IHBB", 6 << 28 | tos << 20, len(data), protocol, ttl)
+    return head + source + to + ip_options + data
+
+
 def ip_header(data):
     """(length of the IP header with its extension headers, protocol behind them, total length)."""
     if data[0] >> 4 == 4:
