@@ -15,12 +15,12 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 import wire
 from probe import Probe
 
 LATE = 0.15  # so much later than its timer a packet may leave: the machine may be an emulated one
 SOON = 0.02  # so long before we look whether a back-off is still on
-PEER = "10.77.0.250"  # another receiver
 
 
 class Losing:
@@ -106,7 +106,7 @@ def lost(sock, source, first, count):
     ktap.equal(pgm.loss(sock), (identifier, first, count))
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_gap():
     """A gap makes one NAK for all of it; repairs end the recovery, the rest is asked for again."""
     # req: NAK-02 RCV-14 RCV-15 RCV-19 OPT-31 OPT-32 ADDR-10 WIRE-06 WIRE-07
@@ -141,8 +141,8 @@ def back_off(interval):
     delays.sort()
     ktap.note(" ".join(f"{delay * 1000:.1f}" for delay in delays))
     assert delays[0] > 0
-    # Some are late because the machine is: the bound is for the others.
-    assert delays[15] < interval / 1000 + 0.002, "the delay is too long"
+    # Many are late because the machine is: the bound is for the others.
+    assert delays[8] < interval / 1000 + 0.002, "the delay is too long"
     assert delays[20] - delays[5] > interval / 1000 / 8, "the delay does not vary"
 
 
@@ -164,7 +164,7 @@ def test_nak_of_another_in_back_off():
     # req: NAK-04 NAK-16 OPT-33
     with receiver(bo_ivl=200, rpt_ivl=20, rdata_ivl=300) as (_, losing):
         numbers, _ = losing.lose_in_back_off(3)
-        when = losing.source.peer_nak(*numbers, address=PEER)
+        when = losing.source.peer_nak(*numbers)
         nak = losing.nak(numbers[0])
         ktap.equal(nak.numbers, numbers)
         between(0.3, nak.time - when, 0.5, "after the NAK")
@@ -193,7 +193,7 @@ def test_nak_of_another_while_waiting():
         numbers, _ = losing.lose()
         first = losing.nak(numbers[0])
         time.sleep(0.15)
-        when = losing.source.peer_nak(*numbers, address=PEER)
+        when = losing.source.peer_nak(*numbers)
         assert when - first.time < 0.3
         between(0.3, losing.nak(numbers[0]).time - when, 0.32, "after the other NAK")
 
@@ -227,7 +227,7 @@ def wait_for_data_goes_on(how):
             if how == "confirm":
                 when = losing.confirm(numbers)
             else:
-                when = losing.source.peer_nak(*numbers, address=PEER)
+                when = losing.source.peer_nak(*numbers)
         between(0.2, losing.nak(numbers[0]).time - when, 0.22, "after the last")
 
 
@@ -289,7 +289,7 @@ def recovery_ends(state):
         losing.probe.silence(0.25, wire.NAK)
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_foreign_confirmations():
     """NCFs with another GSI, port or number do not matter, nor those about what is there."""
     # req: NAK-15 RCV-25
@@ -306,7 +306,7 @@ def test_foreign_confirmations():
         # One that was received, one that does not exist, one long gone.
         for number in (1, losing.lead + 1, -1 & 0xFFFFFFFF):
             losing.source.ncf(number)
-            losing.source.peer_nak(number, address=PEER)
+            losing.source.peer_nak(number)
         second = losing.nak(numbers[0])
         between(0.1, second.time - first.time, 0.12, "repeated after")
         ktap.equal(second.numbers, numbers)
@@ -360,7 +360,7 @@ def test_bulk_loss():
         ktap.equal(sock.recv(10), b"after")
 
 
-@ktap.each({"unreachable_by_spm": True, "unreachable_by_ncf": False})
+@ktap.each({"unreachable_by_spm": True, "unreachable_by_ncf": False}, variants=variant.ALL)
 def parent_is_unreachable(by_spm):
     """OPT_NBR_UNREACH from our parent stops NAKs until a regular SPM comes; from others it does not."""
     # req: IMP-16 IMP-18 IMP-19 IMP-20 NAK-21
@@ -382,7 +382,7 @@ def parent_is_unreachable(by_spm):
 
         numbers, _ = losing.lose()
         losing.nak(numbers[0])
-        announce("10.77.0.99", None)
+        announce(net.address(99), None)
         for _ in range(2):
             losing.nak(numbers[0])
         announce(source.session.address, None)

@@ -12,6 +12,7 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 import wire
 from probe import Probe
 
@@ -37,7 +38,7 @@ def requests(probe, source):
     return probe.all(wire.SPMR, session=(session.gsi, session.down[0], pgm.PORT))
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_requests():
     """Data without SPMs: after a random delay to the group, then to the source, and again later."""
     # req: SPMR-01 SPMR-02 SPMR-03 SPMR-06 SPMR-08 ADDR-14 WIRE-06 WIRE-07 WIRE-10
@@ -70,7 +71,7 @@ def test_requests():
         assert delays[-4] - delays[3] > BACK_OFF / 8, "the delay does not vary"
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_others_ask():
     """The SPMR of another receiver during the delay replaces ours, and so does an SPM."""
     # req: SPMR-04 SPMR-05
@@ -82,7 +83,9 @@ def test_others_ask():
             if number % 2:
                 when = source.spm(1, 1)
             else:
-                when = source.send(source.session.spmr(), alert=False, source="10.77.0.250", ttl=1)
+                when = source.send(
+                    source.session.spmr(), alert=False, source=net.address(250), ttl=1
+                )
             hushed.append((source, when))
         # The first may have asked before.
         time.sleep(LATE)
@@ -101,7 +104,7 @@ def test_others_ask():
             assert source not in quiet or not requests(probe, source), "asked in spite of the SPM"
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_path_is_from_the_spm():
     """NAKs go where the solicited SPM says."""
     # req: SPMR-09 NAK-21 RCV-11
@@ -111,7 +114,7 @@ def test_path_is_from_the_spm():
         source.odata(3, b"x")
         probe.wait(wire.SPMR, destination=source.session.address)
         probe.silence(0.1, wire.NAK)
-        parent = "10.77.0.200"
+        parent = net.address(200)
         probe.stand_in(parent, host)
         source.spm(1, 3, path=parent)
         ktap.equal(probe.wait(wire.NAK).destination, parent)

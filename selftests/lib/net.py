@@ -36,6 +36,11 @@ def run(*command, check=True, **options):
     return done.stdout
 
 
+def address(number, version=None):
+    """The address of a host of this number, there or not, in the family of the case that runs."""
+    return ("fd77::{}" if (version or variant.now().version) == 6 else "10.77.0.{}").format(number)
+
+
 def _setns(fd):
     if _libc.setns(fd, CLONE_NEWNET):
         error = ctypes.get_errno()
@@ -47,7 +52,7 @@ class Host:
 
     def __init__(self, name, number=0):
         self.name = name  # of the namespace
-        self.addresses = {4: f"10.77.0.{number}", 6: f"fd77::{number}"}  # on eth0
+        self.addresses = {version: address(number, version) for version in (4, 6)}  # on eth0
         self.mac = f"02:00:0a:4d:00:{number:02x}"
         self._impaired = set()  # devices
         self._home = threading.local()

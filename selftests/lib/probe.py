@@ -163,9 +163,8 @@ class Source:
 
     def peer_nak(self, sqn, *others, address=None):
         """A NAK that another receiver multicasts."""
-        address = address or {4: "10.77.0.250", 6: "fd77::250"}[variant.now().version]
         data = self.session.nak(wire.NAK, sqn, *nak_list(others))
-        return self.send(data, alert=False, source=address, ttl=1)
+        return self.send(data, alert=False, source=address or net.address(250), ttl=1)
 
 
 def nak_list(numbers):
