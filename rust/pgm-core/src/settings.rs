@@ -128,6 +128,14 @@ settings! {
         "last interval of heartbeat SPMs; never less than the first";
     NAK_BO_IVL: "NAK_BO_IVL", "nak_bo_ivl_us", Micros, 1_000, 2_000_000, 50_000,
         "over which the back-off before a NAK is drawn";
+    NAK_BO_IVL_MIN: "NAK_BO_IVL_MIN", "", Micros, 1_000, 2_000_000, 50_000,
+        "least back-off interval that a source advertises";
+    NAK_BO_IVL_MAX: "NAK_BO_IVL_MAX", "", Micros, 1_000, 2_000_000, 2_000_000,
+        "largest back-off interval that a source advertises";
+    NAK_PROBE_NUM: "NAK_PROBE_NUM", "", Count, 1, 1_024, 16,
+        "repair states without a duplicate NAK before a source halves the back-off interval";
+    DUP_NAK_MAX: "DUP_NAK_MAX", "", Count, 1, 255, 32,
+        "duplicate NAKs for a packet before a source assumes that its multicast does not arrive";
     NAK_RPT_IVL: "NAK_RPT_IVL", "nak_rpt_ivl_us", Micros, 1_000, 60_000_000, 200_000,
         "how long a NAK waits for its NCF";
     NAK_RDATA_IVL: "NAK_RDATA_IVL", "nak_rdata_ivl_us", Micros, 1_000, 60_000_000, 400_000,

@@ -5,6 +5,7 @@
 //! receivers, however many there are.
 
 mod advance;
+mod backoff;
 mod close;
 mod config;
 mod nak;
@@ -26,6 +27,7 @@ use crate::memory::{Heap, NoMemory};
 use crate::meter::{Meter, Rates};
 use crate::shaper::Shaper;
 use crate::time::Instant;
+use backoff::Backoff;
 use close::Closing;
 use config::earlier;
 use ncf::NcfQueue;
@@ -40,6 +42,11 @@ pub struct Source<P, H: Heap> {
     window: Window<P, H>,
     ncfs: NcfQueue<H>,
     nlas: Nlas,
+    backoff: Backoff,
+    /// Whom a unicast NCF that waits is for.
+    unreached: Option<Addr>,
+    /// No other unicast NCF before this.
+    unicast_until: Instant,
     spm: SpmTimers,
     shaper: Shaper,
     closing: Closing,
@@ -59,6 +66,9 @@ impl<P, H: Heap> Source<P, H> {
             window: Window::new(&config),
             ncfs: NcfQueue::new(),
             nlas: Nlas::new(config.nla),
+            backoff: Backoff::new(&config),
+            unreached: None,
+            unicast_until: Instant::ZERO,
             spm: SpmTimers::new(&config, now),
             shaper: Shaper::new(config.rate),
             closing: Closing::default(),

@@ -6,24 +6,18 @@ use core::iter::once;
 
 use pgm_wire::{Addr, Body, Nak, NakList, Packet, Sqn};
 
+use super::backoff::NCF_HOLD;
+use super::ncf::Terms;
 use super::txw::Stamp;
 use super::Source;
 use crate::discard::Discard;
 use crate::memory::Heap;
-use crate::time::{Duration, Instant};
-
-/// An NCF that left this recently still suppresses NAKs for its SQNs (RFC 3208 §5.2).
-const NCF_HOLD: Duration = Duration::from_millis(10);
+use crate::time::Instant;
 
 impl<P, H: Heap> Source<P, H> {
     /// Takes a packet that was sent to this source: NAK, NNAK or SPMR. `from` is the source address of
     /// its IP header: a receiver, or the network element between.
-    pub fn handle(
-        &mut self,
-        now: Instant,
-        _from: Addr,
-        packet: &Packet<'_>,
-    ) -> Result<(), Discard> {
+    pub fn handle(&mut self, now: Instant, from: Addr, packet: &Packet<'_>) -> Result<(), Discard> {
         if self.is_done() {
             return Err(Discard::SessionEnded);
         }
@@ -45,12 +39,8 @@ impl<P, H: Heap> Source<P, H> {
                     self.stats.nnaks = self.stats.nnaks.saturating_add(1);
                     return Err(Discard::NullNak);
                 }
-                self.handle_nak(
-                    now,
-                    nak,
-                    nla,
-                    &packet.options.nak_list().unwrap_or_default(),
-                )
+                let list = packet.options.nak_list().unwrap_or_default();
+                self.handle_nak(now, from, nak, nla, &list)
             }
             Body::Spmr => {
                 self.check_session(packet)?;
@@ -75,6 +65,7 @@ impl<P, H: Heap> Source<P, H> {
     fn handle_nak(
         &mut self,
         now: Instant,
+        from: Addr,
         nak: Nak,
         nla: u8,
         list: &NakList,
@@ -89,10 +80,16 @@ impl<P, H: Heap> Source<P, H> {
         if !sqns.clone().any(|sqn| self.window.held(sqn).is_some()) {
             return self.refuse(now, sqns, nla);
         }
+        let mut unicast = false;
         for sqn in sqns.clone() {
             self.window.asked(sqn, now);
+            if let Some(slot) = self.window.held_mut(sqn) {
+                self.backoff.note(&mut slot.state, slot.confirmed, now);
+                unicast |= slot.state.is_unreached();
+            }
         }
-        let confirmed = self.confirm(now, sqns.clone(), nla);
+        let to = unicast.then_some(from);
+        let confirmed = self.confirm(now, sqns.clone(), to, nla);
         if !matches!(confirmed, Ok(()) | Err(Discard::NakRepeated)) {
             return confirmed;
         }
@@ -109,17 +106,29 @@ impl<P, H: Heap> Source<P, H> {
         &mut self,
         now: Instant,
         sqns: impl Iterator<Item = Sqn> + Clone,
+        unreached: Option<Addr>,
         nla: u8,
     ) -> Result<(), Discard> {
         let is_fresh = |sqn| {
             let slot = self.window.held(sqn);
             slot.is_some_and(|slot| !slot.confirmed.is_within(NCF_HOLD, now))
         };
-        if !sqns.clone().any(is_fresh) {
+        // Nor can anybody have a stream of unicast NCFs sent to somebody else.
+        let held_back =
+            unreached.is_some() && (self.unreached.is_some() || now < self.unicast_until);
+        if held_back || !sqns.clone().any(is_fresh) {
             self.stats.naks_repeated = self.stats.naks_repeated.saturating_add(1);
             return Err(Discard::NakRepeated);
         }
-        self.ncfs.push(sqns.clone(), nla)?;
+        let unicast = unreached.is_some();
+        self.ncfs.push(sqns.clone(), Terms { nla, unicast })?;
+        if unicast {
+            // §15.3.2: and an SPM, which ends the silence of those it reaches. It is an answer like that
+            // to an SPMR, and no more frequent.
+            self.unreached = unreached;
+            self.unicast_until = now.after(NCF_HOLD);
+            self.spm.request(now);
+        }
         for sqn in sqns {
             if let Some(slot) = self.window.held_mut(sqn) {
                 slot.confirmed = Stamp::at(now);
@@ -138,7 +147,8 @@ impl<P, H: Heap> Source<P, H> {
     ) -> Result<(), Discard> {
         self.stats.naks_outside = self.stats.naks_outside.saturating_add(1);
         if self.outside_until <= now {
-            self.ncfs.push(sqns, nla)?;
+            let unicast = false;
+            self.ncfs.push(sqns, Terms { nla, unicast })?;
             self.outside_until = now.after(NCF_HOLD);
         }
         Err(Discard::NakOutsideWindow)

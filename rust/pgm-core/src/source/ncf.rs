@@ -19,8 +19,16 @@ struct Entry {
     sqn: Sqn,
     /// Whether its NCF ends here.
     last: bool,
-    /// Which address of the source its NAK named.
-    nla: u8,
+    terms: Terms,
+}
+
+/// How a NAK is confirmed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Terms {
+    /// Which address of the source it named.
+    pub(super) nla: u8,
+    /// Only whoever sent it is told.
+    pub(super) unicast: bool,
 }
 
 /// First in, first out.
@@ -47,7 +55,11 @@ impl<H: Heap> NcfQueue<H> {
     }
 
     /// Queues the mirror of a NAK: the number in its header, then those of its list.
-    pub(super) fn push(&mut self, sqns: impl Iterator<Item = Sqn>, nla: u8) -> Result<(), Discard> {
+    pub(super) fn push(
+        &mut self,
+        sqns: impl Iterator<Item = Sqn>,
+        terms: Terms,
+    ) -> Result<(), Discard> {
         if self.ncfs >= NCFS_MAX {
             return Err(Discard::NakOverflow);
         }
@@ -57,7 +69,7 @@ impl<H: Heap> NcfQueue<H> {
                 return Err(Discard::NakOverflow);
             }
             let last = false;
-            self.write(tail, Entry { sqn, last, nla })?;
+            self.write(tail, Entry { sqn, last, terms })?;
             tail = tail.wrapping_add(1);
         }
         if let Some(entry) = self.entries.get_mut(place(tail.wrapping_sub(1))) {
@@ -91,8 +103,8 @@ impl<H: Heap> NcfQueue<H> {
         entry
     }
 
-    /// The oldest NCF: the number of its header, its list and the address that it names.
-    pub(super) fn pop(&mut self) -> Option<(Sqn, NakList, u8)> {
+    /// The oldest NCF: the number of its header, its list and its terms.
+    pub(super) fn pop(&mut self) -> Option<(Sqn, NakList, Terms)> {
         let first = self.take()?;
         self.ncfs = self.ncfs.saturating_sub(1);
         let mut list = NakList::default();
@@ -103,7 +115,7 @@ impl<H: Heap> NcfQueue<H> {
             // Cannot overflow: a NAK's list is no longer than an NCF's.
             let _ = list.push(entry.sqn);
         }
-        Some((first.sqn, list, first.nla))
+        Some((first.sqn, list, first.terms))
     }
 }
 

@@ -4,7 +4,8 @@
 
 use pgm_wire::checksum::Sum;
 use pgm_wire::{
-    Data, DataOptions, Nak, NcfOptions, PacketType, Ports, Repr, Spm, SpmOptions, Sqn, HEADER_MAX,
+    Addr, Data, DataOptions, Nak, NcfOptions, PacketType, Ports, Repr, Spm, SpmOptions, Sqn,
+    HEADER_MAX,
 };
 
 use super::Source;
@@ -27,8 +28,11 @@ impl<P, H: Heap> Source<P, H> {
             return None;
         }
         // RFC 3208 §5.1.3: NCFs, then SPMs, then data, strictly.
-        if let Some(header_len) = self.emit_ncf(now, buf) {
-            return Some(control(PacketType::Ncf, header_len));
+        if let Some((header_len, to)) = self.emit_ncf(now, buf) {
+            return Some(Transmit {
+                destination: to.map_or(Destination::Group, Destination::Unicast),
+                ..control(PacketType::Ncf, header_len)
+            });
         }
         self.spm.tick(now, self.data_waits());
         self.window.advance_join(now);
@@ -92,22 +96,30 @@ impl<P, H: Heap> Source<P, H> {
 
     /// Mirrors the oldest NAK that waits. Not held back by the rate: RFC 3208 §5.2 wants it at once,
     /// and it spares repairs.
-    fn emit_ncf(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
-        let (sqn, list, nla) = self.ncfs.pop()?;
+    ///
+    /// RFC 3208 §15.3.2: where multicast does not arrive, the one who asked is told, and that it is so.
+    fn emit_ncf(&mut self, now: Instant, buf: &mut [u8]) -> Option<(usize, Option<Addr>)> {
+        let (sqn, list, terms) = self.ncfs.pop()?;
+        let to = self.unreached.take_if(|_| terms.unicast);
         let body = Nak {
             sqn,
-            source: self.nlas.named(nla),
+            source: self.nlas.named(terms.nla),
             group: self.config.group,
         };
         let options = NcfOptions {
             list,
+            nak_bo_ivl: self.backoff.option(),
+            nbr_unreach: to.is_some(),
+            path_nla: to.map(|_| self.nlas.now()),
             ..NcfOptions::default()
         };
         let repr = Repr::Ncf(body, options);
         let header_len = repr.emit(self.ports(), 0, Sum::ZERO, buf).ok()?;
         self.stats.ncf = self.stats.ncf.saturating_add(1);
+        let unicast = u64::from(to.is_some());
+        self.stats.ncf_unicast = self.stats.ncf_unicast.saturating_add(unicast);
         self.count_bytes(now, self.tpdu_bytes(header_len, 0));
-        Some(header_len)
+        Some((header_len, to))
     }
 
     fn spm_repr(&self) -> Repr {
@@ -123,6 +135,7 @@ impl<P, H: Heap> Source<P, H> {
                 .window
                 .join_min()
                 .filter(|_| self.closing.rst().is_none()),
+            nak_bo_ivl: self.backoff.option(),
             fin: self.closing.announces_fin(),
             rst: self.closing.rst(),
             ..SpmOptions::default()

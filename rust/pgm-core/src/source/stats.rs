@@ -15,6 +15,8 @@ pub struct SourceStats {
     pub rdata_bytes: u64,
     /// NCF packets sent.
     pub ncf: u64,
+    /// Of these, unicast ones: multicast does not seem to arrive (RFC 3208 §15.3).
+    pub ncf_unicast: u64,
     /// SPM packets sent.
     pub spm: u64,
     /// Bytes of all packets sent, IP headers included.

@@ -15,6 +15,7 @@ use pgm_wire::checksum::Sum;
 use pgm_wire::{Fragment, Sqn};
 
 use super::advance::{JoinShare, Mark, Share, Strategy, WithData};
+use super::backoff::RepairState;
 use super::config::{Advance, SourceConfig};
 use crate::deadlines::{Deadlines, Position, Positions};
 use crate::memory::{Heap, NoMemory};
@@ -29,18 +30,19 @@ const RDATA_HOLD: Duration = Duration::from_millis(10);
 /// When something happened last, in the least space: microseconds modulo 2^32. What is 71 minutes old
 /// may pass for recent once, for as long as it is asked whether it is.
 #[derive(Clone, Copy)]
-pub(super) struct Stamp(u32);
+pub(super) struct Stamp([u8; 4]);
 
 impl Stamp {
-    const NEVER: Self = Self(0);
+    pub(super) const NEVER: Self = Self([0; 4]);
 
     pub(super) fn at(now: Instant) -> Self {
-        Self(micros(now) | 1)
+        Self((micros(now) | 1).to_ne_bytes())
     }
 
     /// Whether that was less than `span` before `now`.
     pub(super) fn is_within(self, span: Duration, now: Instant) -> bool {
-        self.0 != 0 && micros(now).wrapping_sub(self.0 & !1) < span.micros()
+        let then = u32::from_ne_bytes(self.0);
+        then != 0 && micros(now).wrapping_sub(then & !1) < span.micros()
     }
 }
 
@@ -70,6 +72,8 @@ pub(super) struct Slot<P> {
     before: u32,
     /// When an NCF for it was multicast.
     pub(super) confirmed: Stamp,
+    /// The NAKs for it.
+    pub(super) state: RepairState,
     /// When an RDATA of it was multicast.
     repaired: Stamp,
     repair: Position,
@@ -286,6 +290,7 @@ impl<P, H: Heap> Window<P, H> {
             sent_at: Instant::ZERO,
             before: self.total,
             confirmed: Stamp::NEVER,
+            state: RepairState::NONE,
             repaired: Stamp::NEVER,
             repair: Position::NONE,
         };

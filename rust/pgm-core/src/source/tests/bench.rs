@@ -25,6 +25,12 @@ pub(super) const TSI: Tsi = Tsi {
     sport: 1000,
 };
 pub(super) const DPORT: u16 = 7500;
+/// Of packets from receivers.
+const UPSTREAM: Ports = Ports {
+    sport: DPORT,
+    dport: TSI.sport,
+    gsi: TSI.gsi,
+};
 pub(super) const MS: u64 = 1_000_000;
 
 pub(super) fn at(ms: u64) -> Instant {
@@ -56,6 +62,8 @@ pub(super) fn config() -> SourceConfig {
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) at: Instant,
+    /// Whom it is for, if not the group.
+    pub(super) to: Option<Addr>,
     pub(super) kind: PacketType,
     pub(super) body: Body,
     pub(super) list: NakList,
@@ -64,6 +72,10 @@ pub(super) struct Sent {
     pub(super) fin: bool,
     pub(super) rst: Option<Rst>,
     pub(super) join: Option<Sqn>,
+    /// OPT_NAK_BO_IVL: microseconds and SQN.
+    pub(super) backoff: Option<(u32, u32)>,
+    pub(super) unreach: bool,
+    pub(super) path_nla: Option<Addr>,
     pub(super) payload: Vec<u8>,
     pub(super) bytes: u64,
 }
@@ -92,6 +104,7 @@ impl Sent {
         assert!(pgm_wire::checksum::verify(bytes));
         Self {
             at,
+            to: None,
             kind: packet.header.kind,
             body: packet.body,
             list: packet.options.nak_list().unwrap_or_default(),
@@ -100,6 +113,12 @@ impl Sent {
             fin: packet.options.fin(),
             rst: packet.options.rst(),
             join: packet.options.join(),
+            backoff: packet
+                .options
+                .nak_bo_ivl()
+                .map(|ivl| (ivl.micros, ivl.sqn.get())),
+            unreach: packet.options.nbr_unreach(),
+            path_nla: packet.options.path_nla(),
             payload: packet.payload.to_vec(),
             bytes: u64::try_from(bytes.len()).unwrap() + 20,
         }
@@ -141,13 +160,20 @@ impl<H: Heap> Bench<H> {
     pub(super) fn poll(&mut self) -> Option<Sent> {
         let mut buf = [0; HEADER_MAX];
         let transmit = self.source.poll_transmit(self.now, &mut buf)?;
-        assert_eq!(transmit.destination, Destination::Group);
+        let to = match transmit.destination {
+            Destination::Unicast(to) => Some(to),
+            destination => {
+                assert_eq!(destination, Destination::Group);
+                None
+            }
+        };
         // RFC 3208 §4: everything a source sends but ODATA.
         assert_eq!(transmit.router_alert, transmit.kind != PacketType::Odata);
         let mut bytes = buf[..transmit.header_len].to_vec();
         bytes.extend(transmit.payload.into_iter().flatten());
         let kind = transmit.kind;
-        let sent = Sent::parse(self.now, &bytes);
+        let mut sent = Sent::parse(self.now, &bytes);
+        sent.to = to;
         assert_eq!(sent.kind, kind);
         Some(sent)
     }
@@ -178,19 +204,23 @@ impl<H: Heap> Bench<H> {
 
     /// A packet from a receiver.
     pub(super) fn receive(&mut self, repr: Repr) -> Result<(), Discard> {
-        let ports = Ports {
-            sport: DPORT,
-            dport: TSI.sport,
-            gsi: TSI.gsi,
-        };
-        self.receive_from(ports, repr)
+        self.receive_by(RECEIVER, repr)
+    }
+
+    /// A packet from somebody else.
+    pub(super) fn receive_by(&mut self, from: Addr, repr: Repr) -> Result<(), Discard> {
+        self.deliver(from, UPSTREAM, repr)
     }
 
     pub(super) fn receive_from(&mut self, ports: Ports, repr: Repr) -> Result<(), Discard> {
+        self.deliver(RECEIVER, ports, repr)
+    }
+
+    fn deliver(&mut self, from: Addr, ports: Ports, repr: Repr) -> Result<(), Discard> {
         let mut buf = [0; HEADER_MAX];
         let len = repr.emit(ports, 0, Sum::ZERO, &mut buf).unwrap();
         let packet = Packet::parse(&buf[..len]).unwrap();
-        self.source.handle(self.now, RECEIVER, &packet)
+        self.source.handle(self.now, from, &packet)
     }
 
     pub(super) fn nak(&mut self, sqns: &[Sqn]) -> Result<(), Discard> {

@@ -11,4 +11,5 @@ mod join;
 mod model;
 mod naks;
 mod spms;
+mod steering;
 mod window;
