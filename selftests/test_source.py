@@ -161,6 +161,45 @@ def test_idle_window():
 
 
 @ktap.test
+def test_duplicate_naks():
+    """The first duplicate of a NAK doubles OPT_NAK_BO_IVL on NCFs and SPMs; before, there is none."""
+    # req: IMP-02 IMP-04
+    with watched(heartbeat=(20 * MS, 100 * MS)) as (sock, probe, session):
+        for _ in range(5):
+            sock.send(MESSAGE)
+        probe.wait(wire.SPM, lead=4)
+        nak(probe, session, 0)
+        nak(probe, session, 0)
+        assert wire.OPT_NAK_BO_IVL not in probe.wait(wire.NCF, sqn=0).options
+        probe.wait(wire.SPM, where=lambda spm: wire.OPT_NAK_BO_IVL in spm.options)
+        for number, micros in (1, 100_000), (2, 200_000):
+            nak(probe, session, number)
+            option = probe.wait(wire.NCF, sqn=number).options[wire.OPT_NAK_BO_IVL]
+            ktap.equal(struct.unpack("!II", option[4:]), (micros, 0))
+            nak(probe, session, number)
+
+
+@ktap.test
+def test_unreached():
+    """Who asks again and again gets a unicast NCF that says so, and everybody an SPM."""
+    # req: IMP-09 IMP-10 IMP-11
+    with watched() as (sock, probe, session):
+        sock.send(MESSAGE)
+        probe.wait(wire.SPM, lead=0)
+        while not probe.all(wire.NCF, destination=probe.host.address):
+            assert len(probe.all(wire.NCF)) <= 32, "all NCFs are multicast"
+            probe.capture.wait(0.02)
+            nak(probe, session, 0)
+        ncfs = probe.all(wire.NCF)
+        assert len(ncfs) > 16, "a few duplicates are no failure"
+        last = probe.wait(wire.NCF, destination=probe.host.address)
+        assert wire.OPT_NBR_UNREACH in last.options
+        ktap.equal(wire.text(last.options[wire.OPT_PATH_NLA][4:]), session.address)
+        assert not any(wire.OPT_NBR_UNREACH in ncf.options for ncf in ncfs[:-1])
+        assert wire.OPT_NBR_UNREACH not in probe.wait(wire.SPM, timeout=1).options
+
+
+@ktap.test
 def test_mtu():
     """No packet is larger than PGM_MTU, IP header included."""
     with watched(options={pgm.PGM_MTU: 500, pgm.PGM_LATEJOIN: 10}) as (sock, probe, _):
