@@ -168,7 +168,7 @@ impl Cursor {
             return ending.end().map(Delivery::End);
         }
         for _ in 0..STEPS {
-            if window.commit.before(self.whole) {
+            if self.is_delivering(window.commit) {
                 if let Some(loss) = self.take_loss(stats) {
                     return Some(loss);
                 }
@@ -228,8 +228,8 @@ impl Cursor {
         limit: u32,
     ) {
         for _ in 0..STEPS {
-            let leaving = window.commit.before(self.whole) || self.leaving.is_some();
-            if !window.commit.before(window.trail) || leaving {
+            let busy = self.is_delivering(window.commit) || self.leaving.is_some();
+            if !window.commit.before(window.trail) || busy {
                 return;
             }
             match self.look(window, limit) {
@@ -238,6 +238,11 @@ impl Cursor {
                 _ => return,
             }
         }
+    }
+
+    /// Whether an APDU is on its way out, piece by piece, in its turn.
+    pub(super) fn is_delivering(&self, commit: Sqn) -> bool {
+        commit.before(self.whole)
     }
 
     /// The APDU from `first` on leaves in another way.

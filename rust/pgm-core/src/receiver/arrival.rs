@@ -57,6 +57,9 @@ impl Cursor {
         window: &mut Window<P, H>,
         stats: &mut ReceiverStats,
     ) -> Option<Data<P>> {
+        if self.is_delivering(window.commit) {
+            return None;
+        }
         let sqn = match self.leaving.take() {
             Some(sqn) => sqn,
             None => {

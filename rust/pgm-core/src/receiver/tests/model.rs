@@ -5,7 +5,7 @@
 
 use super::failing::{refuse, Failing};
 use super::*;
-use pgm_wire::Rst;
+use pgm_wire::{NakBoIvl, NakBoRng, Poll, PollOptions, Rst};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -581,6 +581,24 @@ proptest! {
     }
 }
 
+/// Nothing comes any more: both had the same APDUs, losses and end, the end last.
+fn same_in_any_order<H: Heap>(rig: &mut Rig<H>, model: &mut Model) {
+    let sorted = |mut events: Vec<Event>| {
+        let end = events.pop();
+        assert!(matches!(end, Some(Event::End(_))), "{end:?}");
+        events.sort_by_key(|event| match event {
+            Event::Apdu(sqns) => sqns.clone(),
+            Event::Lost(sqn) => vec![*sqn],
+            Event::End(_) => panic!("two ends"),
+        });
+        (events, end)
+    };
+    rig.wait(Duration::from_secs(400));
+    model.expire();
+    let out = flatten(rig.take_out());
+    assert_eq!(sorted(out), sorted(core::mem::take(&mut model.events)));
+}
+
 fn true_op() -> impl Strategy<Value = Op> {
     let sqns = || prop::collection::vec(any_sqn(), 1..10);
     prop_oneof![
@@ -608,28 +626,27 @@ proptest! {
             let _ = apply(&mut rig, &mut model, op);
             invariants::check(&rig.rx);
         }
-        rig.wait(Duration::from_secs(400));
-        model.expire();
-        let numbers = |events: Vec<Event>| {
-            let mut apdus = Vec::new();
-            let mut lost = Vec::new();
-            let mut ends = Vec::new();
-            for event in events {
-                match event {
-                    Event::Apdu(sqns) => apdus.push(sqns),
-                    Event::Lost(sqn) => lost.push(sqn),
-                    Event::End(end) => ends.push(end),
-                }
-            }
-            apdus.sort();
-            (apdus, lost, ends)
-        };
-        prop_assert_eq!(rig.out.last(), Some(&Out::End(model.events.last().map_or(End::Expired, |event| match event {
-            Event::End(end) => *end,
-            _ => End::Expired,
-        }))));
-        let out = flatten(rig.take_out());
-        prop_assert_eq!(numbers(out), numbers(core::mem::take(&mut model.events)));
+        same_in_any_order(&mut rig, &mut model);
+    }
+
+    /// The same when memory is refused.
+    // req: RCV-08
+    #[test]
+    fn arrival_order_needs_no_memory(
+        ops in prop::collection::vec(true_op(), 1..150),
+        seed in any::<u64>(),
+        percent in prop_oneof![Just(100u64), 1u64..100],
+    ) {
+        refuse(percent, seed);
+        let large = ReceiverConfig { arrival_order: true, rxw_sqns: 512, ..patient() };
+        let mut rig = Rig::<Failing>::with(large, seed);
+        let mut model = Model::new(large, 512);
+        for op in &ops {
+            let _ = apply(&mut rig, &mut model, op);
+            invariants::check(&rig.rx);
+        }
+        refuse(0, 0);
+        same_in_any_order(&mut rig, &mut model);
     }
 }
 
@@ -681,7 +698,9 @@ fn wild_sqn() -> impl Strategy<Value = u32> {
 #[derive(Clone, Debug)]
 enum Wild {
     Data(bool, u32, u32, u16, Option<(u32, u32, u32)>, bool),
-    Spm(u32, u32, u32, bool),
+    Spm(u32, u32, u32, bool, Option<(u32, u32, u32)>),
+    Poll(u32, u16, u16, u8, u32, u32),
+    Unicast(u32, bool),
     Hear(bool, Vec<u32>),
     Wait(u32),
 }
@@ -698,8 +717,17 @@ fn wild() -> impl Strategy<Value = Wild> {
             prop::bool::weighted(0.9)
         )
             .prop_map(|(r, s, t, l, f, p)| Wild::Data(r, s, t, l, f, p)),
-        3 => (any::<u32>(), wild_sqn(), wild_sqn(), any::<bool>())
-            .prop_map(|(q, t, l, u)| Wild::Spm(q, t, l, u)),
+        3 => (
+            prop_oneof![any::<u32>(), 0u32..100],
+            wild_sqn(),
+            wild_sqn(),
+            any::<bool>(),
+            prop::option::of((wild_sqn(), any::<u32>(), 0u32..3000))
+        )
+            .prop_map(|(q, t, l, u, o)| Wild::Spm(q, t, l, u, o)),
+        2 => (0u32..4, 0u16..3, 0u16..3, any::<u8>(), 0u32..100_000, any::<u32>())
+            .prop_map(|(q, r, t, p, b, m)| Wild::Poll(q, r, t, p, b, m)),
+        1 => (wild_sqn(), any::<bool>()).prop_map(|(s, p)| Wild::Unicast(s, p)),
         2 => (any::<bool>(), prop::collection::vec(wild_sqn(), 1..63))
             .prop_map(|(n, s)| Wild::Hear(n, s)),
         2 => (0u32..5000).prop_map(Wild::Wait)
@@ -716,8 +744,14 @@ proptest! {
         ops in prop::collection::vec(wild(), 1..150),
         base in prop_oneof![Just(0u32), Just(1u32 << 31), any::<u32>()],
         seed in any::<u64>(),
+        arrival_order in any::<bool>(),
     ) {
-        let quick = ReceiverConfig { ncf_retries: 2, data_retries: 2, ..patient() };
+        let quick = ReceiverConfig {
+            ncf_retries: 2,
+            data_retries: 2,
+            arrival_order,
+            ..patient()
+        };
         let mut rig = Rig::<StdHeap>::with(quick, seed);
         for op in ops {
             match op {
@@ -734,9 +768,15 @@ proptest! {
                     let (sqn, trail) = (base.wrapping_add(sqn), base.wrapping_add(trail));
                     let _ = rig.data(rdata, sqn, trail, len, options);
                 }
-                Wild::Spm(sqn, trail, lead, unreach) => {
+                Wild::Spm(sqn, trail, lead, unreach, more) => {
                     let options = SpmOptions {
                         nbr_unreach: unreach,
+                        join: more.map(|(join, _, _)| Sqn::new(base.wrapping_add(join))),
+                        nak_bo_ivl: more.map(|(_, micros, _)| NakBoIvl {
+                            micros,
+                            sqn: Sqn::new(micros % 4),
+                        }),
+                        nak_bo_rng: more.map(|(_, max, min)| NakBoRng { max, min }),
                         ..SpmOptions::default()
                     };
                     let (trail, lead) = (base.wrapping_add(trail), base.wrapping_add(lead));
@@ -745,6 +785,32 @@ proptest! {
                 Wild::Hear(ncf, sqns) => {
                     let sqns: Vec<u32> = sqns.iter().map(|sqn| base.wrapping_add(*sqn)).collect();
                     let _ = if ncf { rig.ncf(&sqns) } else { rig.heard_nak(&sqns) };
+                }
+                Wild::Poll(sqn, round, subtype, path, bo_ivl, mask) => {
+                    let poll = Poll {
+                        sqn: Sqn::new(sqn),
+                        round,
+                        subtype,
+                        path: if path < 128 { PATH } else { Addr::V4([10, 0, 2, path]) },
+                        bo_ivl,
+                        rand: 0,
+                        mask,
+                    };
+                    let _ = rig.send(&Repr::Poll(poll, PollOptions::default()), 0, 0);
+                }
+                Wild::Unicast(sqn, parent) => {
+                    let (nak, list) = nak_of(&[base.wrapping_add(sqn)]);
+                    let options = NcfOptions {
+                        list,
+                        nbr_unreach: true,
+                        path_nla: parent.then_some(PATH),
+                        ..NcfOptions::default()
+                    };
+                    let bytes = bytes(TSI, &Repr::Ncf(nak, options), 0);
+                    let packet = Packet::parse(&bytes).unwrap();
+                    let mut buf = [0; HEADER_MAX];
+                    let _ = rig.rx.handle_unicast(rig.now, &packet, &mut buf);
+                    rig.settle();
                 }
                 Wild::Wait(n) => rig.wait(ms(n)),
             }
