@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use pgm_core::receiver::{Data, Delivery, End};
 use pgm_core::{Discard, Duration, Instant};
-use pgm_wire::{Body, Packet};
+use pgm_wire::{Body, Packet, Sqn};
 
 use crate::scenario::Ending;
 use crate::workload::Workload;
@@ -22,6 +22,15 @@ pub struct Rules {
     pub ending: Ending,
     /// Whether loss is forbidden.
     pub ample: bool,
+}
+
+/// Where reception starts if not at `first`: as far back as OPT_JOIN allows and the window reaches
+/// (RFC 3208 §9.4.2).
+fn history(packet: &Packet<'_>, trail: Sqn, first: u32, workload: &Workload) -> u32 {
+    match packet.options.join() {
+        Some(min) => first.min(workload.index(min).max(workload.index(trail))),
+        None => first,
+    }
 }
 
 /// The witness of one receiver. Packets are named by their distance from the session's first SQN.
@@ -78,16 +87,17 @@ impl Witness {
                 self.heard_fin |= packet.options.fin();
                 self.heard_reset |= packet.options.rst().is_some();
                 let after = workload.index(spm.lead.next());
-                match (self.start, self.join) {
-                    (None, None) => self.join = Some(after),
-                    (None, Some(join)) if after > join => self.start = Some(join),
-                    _ => {}
+                let first = history(packet, spm.trail, self.join.unwrap_or(after), workload);
+                self.join.get_or_insert(first);
+                if self.start.is_none() && after > first {
+                    self.start = Some(first);
                 }
             }
             Body::Odata(data) | Body::Rdata(data) => {
                 self.heard_fin |= packet.options.fin();
                 let index = workload.index(data.sqn);
                 let start = self.join.filter(|join| *join <= index).unwrap_or(index);
+                let start = history(packet, data.trail, start, workload);
                 self.start.get_or_insert(start);
                 if answer.is_ok() {
                     self.accept(index);

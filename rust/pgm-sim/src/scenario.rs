@@ -199,7 +199,7 @@ impl Scenario {
             window_sqns: rng.magnitude(64, 2_048) as u32,
             advance: *pick(rng, &[Advance::WithTime, Advance::WithData]),
             advance_percent: rng.between(1, 50) as u32,
-            join_percent: 0,
+            join_percent: *pick(rng, &[0, 0, 20, 75]),
             queue_bytes: rng.magnitude(1_000, 200_000),
             ambient: rng.micros(50_000, 2_000_000),
             heartbeat,
