@@ -343,7 +343,7 @@ fn a_source_that_moves_announces_it_and_goes_on_repairing() {
         };
         let result = bench.receive(Repr::Nak(nak, NakOptions::default()));
         let sent = bench.run_for(20);
-        let confirmed = of_kind(&sent, Ncf).first().map(|ncf| ncf.body.clone());
+        let confirmed = of_kind(&sent, Ncf).first().map(|ncf| ncf.body);
         if let Some(ncf) = confirmed {
             assert_eq!(ncf, Body::Ncf(nak));
         }
