@@ -15,6 +15,7 @@ use pgm_bindings as b;
 use pgm_core::Discard;
 use pgm_wire::{Body, Packet, PacketType, Tsi};
 
+use crate::counters::{self, Counter};
 use crate::input;
 use crate::net::address;
 use crate::net::membership::{self, Arrival};
@@ -117,7 +118,10 @@ unsafe fn dispatch(
     };
     let guard = ReadGuard::new();
     // SAFETY: The namespace is live.
-    let tables = unsafe { netns::of(net) };
+    let tables = unsafe {
+        counters::add(net, Counter::received(label.kind), 1);
+        netns::of(net)
+    };
     let mut delivery = Delivery {
         packet: &packet,
         skb: Some(skb),

@@ -13,6 +13,7 @@ use pgm_core::receiver::{Data, Delivery, End};
 use pgm_core::{settings, Destination, Duration, Instant, Transmit};
 use pgm_wire::{Tsi, HEADER_MAX};
 
+use crate::counters::{self, Counter};
 use crate::events::{self, Event};
 use crate::link;
 use crate::net::lock::{BhLock, Locked};
@@ -173,6 +174,8 @@ fn deliver(sk: &mut Locked<'_>) {
             }
             Delivery::Loss { first, count } => {
                 let loss = Loss { tsi, first, count };
+                // SAFETY: The lock is held.
+                unsafe { counters::count(sk.sock(), Counter::Lost, count.into()) };
                 let told = events::notify(sk, tsi, Event::Loss { first, count });
                 if is_session && sk.options.numbers.get(&settings::ABORT_ON_RESET) != 0 {
                     // The loss ends the session: nothing after it is delivered, nothing more is
@@ -307,16 +310,19 @@ pub(crate) fn send<P>(
     for destination in [Some(packet.destination), copy].into_iter().flatten() {
         // SAFETY: The lock is held; the payload stays in the window meanwhile. A packet that
         // cannot be sent counts as lost on the way.
-        let _ = unsafe {
-            output::send(
+        unsafe {
+            let sent = output::send(
                 sk,
                 path,
                 destination,
                 packet.router_alert && router_alert,
                 header,
                 payload,
-            )
-        };
+            );
+            if sent.is_ok() {
+                counters::count(sk.cast(), Counter::sent(packet.kind), 1);
+            }
+        }
     }
 }
 

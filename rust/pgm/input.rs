@@ -11,6 +11,7 @@ use pgm_core::receiver::Place;
 use pgm_core::{settings, Discard, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
+use crate::counters::{self, Counter};
 use crate::net::lock::{BhLock, Locked};
 use crate::net::output::Path;
 use crate::net::skb::{HeaderCopy, SkBuff};
@@ -166,14 +167,26 @@ fn receive_downstream(
         Body::Odata(data) | Body::Rdata(data) => admit(sk, packet, data.sqn, skb)?,
         _ => None,
     };
+    let repair = payload.is_some() && matches!(packet.body, Body::Rdata(_));
+    let sock = sk.sock();
     let state: &mut State = sk;
-    match &mut state.receive {
+    let result = match &mut state.receive {
         Receive::Session(session) => session.handle(now, arrival.source, packet, payload),
         Receive::Datagram(peers) => {
-            peers.handle(now, arrival.source, arrival.group, packet, payload)
+            let before = peers.len();
+            let result = peers.handle(now, arrival.source, arrival.group, packet, payload);
+            let begun = peers.len().saturating_sub(before);
+            // SAFETY: The lock is held.
+            unsafe { counters::count(sock, Counter::Sessions, begun.into()) };
+            result
         }
         Receive::Idle | Receive::Listener(_) => Err(Discard::NoSocket),
+    };
+    if repair && result.is_ok() {
+        // SAFETY: The lock is held.
+        unsafe { counters::count(sock, Counter::Repaired, 1) };
     }
+    result
 }
 
 /// A bound socket that joined a group becomes a receiver with its first packet.

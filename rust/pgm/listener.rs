@@ -13,6 +13,7 @@ use pgm_core::{settings, Discard};
 use pgm_wire::{Addr, Body, Packet};
 
 use crate::children::Children;
+use crate::counters::{self, Counter};
 use crate::net::address::{self, SocketAddress};
 use crate::net::heap::KernelHeap;
 use crate::net::lock::{BhLock, Locked, UserLock};
@@ -244,6 +245,7 @@ fn offer(sk: &mut Locked<'_>, child: NonNull<PgmSock>) -> Result<(), Discard> {
         }
         listener.queue.push(child);
         demux::open_session(child.as_ptr());
+        counters::count(sock, Counter::Sessions, 1);
         b::pgm_acceptq_added(sock);
         b::pgm_data_ready(sock);
     }

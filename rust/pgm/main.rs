@@ -13,6 +13,7 @@ use pgm_bindings as b;
 
 mod children;
 mod close;
+mod counters;
 mod cork;
 mod demux;
 mod engine;

@@ -11,6 +11,7 @@ use pgm_bindings as b;
 use pgm_core::{Discard, Setting};
 
 use crate::net::udp;
+use crate::counters::Counters;
 use crate::proc;
 use crate::sysctl::Sysctls;
 
@@ -36,6 +37,8 @@ pub(crate) struct PgmNet {
     pub(crate) received: AtomicU64,
     /// Packets discarded, by reason.
     pub(crate) discards: [AtomicU64; Discard::ALL.len()],
+    /// What its sockets did.
+    pub(crate) counters: Counters,
     /// What new sockets start with.
     pub(crate) settings: Sysctls,
 }

@@ -84,24 +84,36 @@ unsafe extern "C" fn show_snmp(m: *mut b::seq_file, _v: *mut c_void) -> c_int {
     unsafe {
         let this = netns::of(b::pgm_seq_net(m));
         b::seq_printf(m, c"Pgm: InPkts".as_char_ptr());
+        for (name, _) in (*this).counters.iter() {
+            show_name(m, c" %.*s", name);
+        }
         for discard in Discard::ALL {
-            let name = discard.name();
-            b::seq_printf(
-                m,
-                c" InDiscard%.*s".as_char_ptr(),
-                name.len() as c_int,
-                name.as_ptr(),
-            );
+            show_name(m, c" InDiscard%.*s", discard.name());
         }
         let received = (*this).received.load(Ordering::Relaxed);
-        b::seq_printf(m, c"\nPgm: %llu".as_char_ptr(), received);
+        b::seq_printf(m, c"\nPgm:".as_char_ptr());
+        show_numbers(m, &[received]);
+        for (_, value) in (*this).counters.iter() {
+            show_numbers(m, &[value]);
+        }
         for counter in &(*this).discards {
-            let value = counter.load(Ordering::Relaxed);
-            b::seq_printf(m, c" %llu".as_char_ptr(), value);
+            show_numbers(m, &[counter.load(Ordering::Relaxed)]);
         }
         b::seq_printf(m, c"\n".as_char_ptr());
     }
     0
+}
+
+/// Prints a name by a format that takes its length first.
+///
+/// # Safety
+///
+/// `m` is valid.
+unsafe fn show_name(m: *mut b::seq_file, format: &CStr, name: &str) {
+    // SAFETY: By the caller; the format matches its arguments.
+    unsafe {
+        b::seq_printf(m, format.as_char_ptr(), name.len() as c_int, name.as_ptr());
+    }
 }
 
 /// An open file's walk over the sockets. The kernel allocates it zeroed.

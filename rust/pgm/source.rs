@@ -13,6 +13,7 @@ use pgm_core::{settings, Duration, Heap};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
 use crate::cork::Part;
+use crate::counters::{self, Counter};
 use crate::net::address::{self, SocketAddress};
 use crate::net::heap::KernelHeap;
 use crate::net::lock::{Locked, UserLock};
@@ -157,6 +158,7 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
             (*inet).inet_sport = tsi.sport.to_be();
         }
         b::pgm_sk_set_state(sock, b::TCP_ESTABLISHED as c_int);
+        counters::count(sock, Counter::Sources, 1);
     }
     engine::turn(sk, timer::now());
     Ok(())

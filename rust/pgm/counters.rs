@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a network namespace counts, besides discards: totals over all its sockets.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use pgm_bindings as b;
+use pgm_wire::PacketType;
+
+use crate::netns;
+
+/// Declares the counters and their names together.
+macro_rules! counters {
+    (
+        packets { $($kind:ident: $in:ident, $out:ident;)* }
+        others { $($(#[$doc:meta])* $other:ident,)* }
+    ) => {
+        /// One counter.
+        #[derive(Clone, Copy)]
+        pub(crate) enum Counter {
+            $($in,)*
+            $($out,)*
+            $($(#[$doc])* $other,)*
+        }
+
+        impl Counter {
+            /// Their names in /proc/net/pgm/snmp, in the order of the counters.
+            const NAMES: &'static [&'static str] = &[
+                $(stringify!($in),)*
+                $(stringify!($out),)*
+                $(stringify!($other),)*
+            ];
+
+            /// A packet of this type that came.
+            pub(crate) const fn received(kind: PacketType) -> Self {
+                match kind {
+                    $(PacketType::$kind => Self::$in,)*
+                }
+            }
+
+            /// A packet of this type that was sent.
+            pub(crate) const fn sent(kind: PacketType) -> Self {
+                match kind {
+                    $(PacketType::$kind => Self::$out,)*
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    packets {
+        Spm: InSpm, OutSpm;
+        Poll: InPoll, OutPoll;
+        Polr: InPolr, OutPolr;
+        Odata: InOdata, OutOdata;
+        Rdata: InRdata, OutRdata;
+        Nak: InNak, OutNak;
+        Nnak: InNnak, OutNnak;
+        Ncf: InNcf, OutNcf;
+        Spmr: InSpmr, OutSpmr;
+        Ack: InAck, OutAck;
+    }
+    others {
+        /// Sources that began.
+        Sources,
+        /// Sessions of receivers that began.
+        Sessions,
+        /// RDATA that brought what was missing.
+        Repaired,
+        /// Sequence numbers reported as lost.
+        Lost,
+    }
+}
+
+/// The counters of one namespace.
+pub(crate) struct Counters([AtomicU64; Counter::NAMES.len()]);
+
+impl Counters {
+    fn add(&self, counter: Counter, n: u64) {
+        if let Some(counter) = self.0.get(counter as usize) {
+            counter.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    /// Names and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let values = self.0.iter().map(|value| value.load(Ordering::Relaxed));
+        Counter::NAMES.iter().copied().zip(values)
+    }
+}
+
+/// Adds to a counter of a namespace.
+///
+/// # Safety
+///
+/// `net` is live.
+pub(crate) unsafe fn add(net: *const b::net, counter: Counter, n: u64) {
+    // SAFETY: The counters are atomic and live as long as the namespace.
+    unsafe { (*netns::of(net)).counters.add(counter, n) };
+}
+
+/// Adds to a counter of a socket's namespace.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn count(sk: *const b::sock, counter: Counter, n: u64) {
+    // SAFETY: A socket keeps its namespace.
+    unsafe { add(b::pgm_sock_net(sk), counter, n) };
+}
