@@ -14,22 +14,12 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import slab
 import variant
 
 MEGABYTES = 200
 MESSAGE = 22_000  # many packets for one call: the test is about packets, not about Python
 PAGE = 4096
-
-
-def slab():
-    """{cache: bytes in use} of the kernel's slab allocator."""
-    found = {}
-    with open("/proc/slabinfo", encoding="ascii") as table:
-        for line in table:
-            words = line.split()
-            if len(words) > 3 and words[1].isdigit():
-                found[words[0]] = int(words[1]) * int(words[3])
-    return found
 
 
 def held():
@@ -85,9 +75,8 @@ def push(lan, megabytes, linger=True):
 def settle(lan, before):
     """Waits until no socket of the test is left, then reads the slabs."""
     ktap.wait_for(lambda: held()[0] <= before, "lingering sources are gone", 30)
-    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
-        file.write("3")
-    return slab()
+    slab.drop_caches()
+    return slab.used()
 
 
 @ktap.test(timeout=230)

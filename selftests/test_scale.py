@@ -4,6 +4,7 @@
 
 import contextlib
 import os
+import re
 import resource
 import selectors
 import sys
@@ -14,6 +15,7 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import slab
 
 WINDOW = (20_000, 20_000, 0)
 
@@ -73,6 +75,73 @@ def by_source(messages):
         n, serial = map(int, message.split())
         found.setdefault(n, []).append(serial)
     return found
+
+
+# What any descriptor of a socket costs, and packets that are just being sent.
+NOT_OURS = re.compile(
+    r"sock_inode_cache|filp|dentry|.*inode_cache|lsm_|ftrace_event|skbuff_|ep|event|anon|vm"
+)
+
+
+def grown(before, count, packets=False):
+    """Bytes of slab for each of so many things since then, by cache, largest first."""
+    now = slab.exactly_used()
+    each = {name: (now[name] - before.get(name, 0)) / count for name in now}
+    ours = {
+        name: round(size)
+        for name, size in each.items()
+        if size > 8 and (not NOT_OURS.match(name) or packets and name.startswith("skbuff"))
+    }
+    return dict(sorted(ours.items(), key=lambda item: -item[1]))
+
+
+@ktap.test
+def test_memory_of_sources():
+    """An idle source takes less than 4 KB; its window then takes what it holds."""
+    with net.shared() as lan, opened([]) as sources:
+        before = slab.exactly_used()
+        sources += [pgm.source(lan.hosts[0], None, None) for _ in range(500)]
+        idle = grown(before, len(sources))
+        ktap.note(f"idle source: {sum(idle.values())} bytes {idle}")
+        send(sources, [0])
+        ktap.wait_for(lambda: pgm.stats(sources[-1])["odata"], "all have sent")
+        sent = grown(before, len(sources))
+        ktap.note(f"with one message in its window: {sum(sent.values())} bytes {sent}")
+        assert sum(idle.values()) < 4096
+        assert sum(sent.values()) - sum(idle.values()) < 4096
+
+
+@ktap.test
+def test_memory_of_sessions():
+    """An idle session and the windows of both sides take less than 12 KB."""
+    with (
+        net.shared() as lan,
+        pgm.listener(lan.hosts[1], backlog=500) as listening,
+        opened([pgm.source(lan.hosts[0], None, WINDOW) for _ in range(500)]) as sources,
+    ):
+        before = slab.exactly_used()
+        send(sources, [0])
+        with opened([pgm.accept(listening)[0] for _ in sources]) as sessions:
+            collect(sessions, 1)
+            idle = grown(before, len(sessions))
+            # The windows of the sources are there as well, with one message each.
+            ktap.note(f"session, and window of its source: {sum(idle.values())} bytes {idle}")
+            assert sum(idle.values()) < 12288
+
+
+@ktap.test
+def test_memory_of_packets():
+    """A packet in the transmit window, beside its payload."""
+    with net.shared() as lan, opened([pgm.source(lan.hosts[0], None, WINDOW)]) as (source,):
+        source.send(bytes(1000))
+        time.sleep(0.2)
+        before = slab.exactly_used()
+        for _ in range(4000):
+            source.send(bytes(1000))
+        ktap.wait_for(lambda: pgm.stats(source)["odata"] == 4001, "all was sent")
+        took = grown(before, 4000, packets=True)
+        ktap.note(f"packet in the window: {sum(took.values())} bytes {took}")
+        assert sum(took.values()) < 256
 
 
 @ktap.test

@@ -567,45 +567,66 @@ int pgm_iif(const struct sk_buff *skb)
 	return inet_iif(skb);
 }
 
-void pgm_share_frags(struct sk_buff *to, const struct sk_buff *from)
+void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from)
 {
-	int i;
+	unsigned int i;
 
-	for (i = 0; i < skb_shinfo(from)->nr_frags; i++) {
-		skb_shinfo(to)->frags[i] = skb_shinfo(from)->frags[i];
+	for (i = 0; i < from->count; i++) {
+		skb_shinfo(to)->frags[i] = from->part[i];
 		skb_frag_ref(to, i);
 	}
 	skb_shinfo(to)->nr_frags = i;
-	skb_len_add(to, from->data_len);
+	skb_len_add(to, from->len);
 }
 
-int pgm_fill_from_iter(struct sock *sk, struct sk_buff *skb,
-		       struct iov_iter *from, unsigned int len, u32 *sum)
+void pgm_free_pages(struct pgm_pages *pages)
 {
-	struct page_frag *pfrag = sk_page_frag(sk);
-	__wsum total = 0;
+	while (pages->count)
+		put_page(skb_frag_page(&pages->part[--pages->count]));
+	kfree(pages);
+}
 
-	while (skb->len < len) {
-		unsigned int offset = skb->len, n;
+struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
+				 unsigned int len, u32 *sum)
+{
+	/* The rest of a page, then whole ones. */
+	unsigned int most = 1 + DIV_ROUND_UP(len, PAGE_SIZE);
+	struct page_frag *pfrag = sk_page_frag(sk);
+	struct pgm_pages *pages;
+	__wsum total = 0;
+	int error = -ENOBUFS;
+
+	pages = kmalloc(struct_size(pages, part, most), GFP_KERNEL);
+	if (!pages)
+		return NULL;
+	pages->count = 0;
+	pages->len = 0;
+	while (pages->len < len) {
+		unsigned int n;
 		__wsum csum = 0;
 		void *to;
 
-		if (skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS ||
+		if (pages->count == min(most, MAX_SKB_FRAGS) ||
 		    !sk_page_frag_refill(sk, pfrag))
-			return -ENOBUFS;
-		n = min(len - offset, pfrag->size - pfrag->offset);
+			goto fail;
+		n = min(len - pages->len, pfrag->size - pfrag->offset);
 		to = page_address(pfrag->page) + pfrag->offset;
-		if (!csum_and_copy_from_iter_full(to, n, &csum, from))
-			return -EFAULT;
-		total = csum_block_add(total, csum, offset);
+		if (!csum_and_copy_from_iter_full(to, n, &csum, from)) {
+			error = -EFAULT;
+			goto fail;
+		}
+		total = csum_block_add(total, csum, pages->len);
 		get_page(pfrag->page);
-		skb_fill_page_desc(skb, skb_shinfo(skb)->nr_frags, pfrag->page,
-				   pfrag->offset, n);
-		skb_len_add(skb, n);
+		skb_frag_fill_page_desc(&pages->part[pages->count++],
+					pfrag->page, pfrag->offset, n);
+		pages->len += n;
 		pfrag->offset += n;
 	}
 	*sum = (__force u32)total;
-	return 0;
+	return pages;
+fail:
+	pgm_free_pages(pages);
+	return ERR_PTR(error);
 }
 
 int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from)

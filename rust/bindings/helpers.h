@@ -191,9 +191,17 @@ struct iphdr *pgm_ip_hdr(const struct sk_buff *skb);
 int pgm_sdif(const struct sk_buff *skb);
 struct net *pgm_skb_net(const struct sk_buff *skb);
 int pgm_iif(const struct sk_buff *skb);
-void pgm_share_frags(struct sk_buff *to, const struct sk_buff *from);
-int pgm_fill_from_iter(struct sock *sk, struct sk_buff *skb,
-		       struct iov_iter *from, unsigned int len, u32 *sum);
+/* The payload of a packet in the transmit window, in pages that it shares. */
+struct pgm_pages {
+	unsigned int len;
+	unsigned int count;
+	skb_frag_t part[];
+};
+
+void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from);
+void pgm_free_pages(struct pgm_pages *pages);
+struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
+				 unsigned int len, u32 *sum);
 int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from);
 bool pgm_policy_check(struct sock *sk, struct sk_buff *skb);
 void pgm_recv_cmsgs(struct msghdr *msg, struct sock *sk, struct sk_buff *skb);

@@ -301,7 +301,7 @@ pub(crate) fn send<P>(
     router_alert: bool,
     packet: &Transmit<'_, P>,
     buf: &[u8],
-    payload: Option<*mut b::sk_buff>,
+    payload: Option<*const b::pgm_pages>,
 ) {
     let Some(header) = buf.get(..packet.header_len) else {
         return;

@@ -3,6 +3,7 @@
 //! The engine's memory: kernel arrays, allocated where softirqs may allocate.
 
 use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
 
 use kernel::prelude::*;
 use pgm_core::Heap;
@@ -10,20 +11,35 @@ use pgm_core::Heap;
 /// Arrays from the slab allocator; an allocation may fail and never sleeps.
 pub(crate) struct KernelHeap;
 
-/// An owned array.
-pub(crate) struct Array<T>(KVec<T>);
+/// An owned array: a vector that is full, so that a window's list of pages need not say how full.
+pub(crate) struct Array<T> {
+    data: NonNull<T>,
+    len: usize,
+}
+
+// SAFETY: It owns its elements.
+unsafe impl<T: Send> Send for Array<T> {}
+
+impl<T> Drop for Array<T> {
+    fn drop(&mut self) {
+        // SAFETY: The parts are those of a full vector, see [`KernelHeap::array`].
+        drop(unsafe { KVec::from_raw_parts(self.data.as_ptr(), self.len, self.len) });
+    }
+}
 
 impl<T> Deref for Array<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.0
+        // SAFETY: All elements are there.
+        unsafe { core::slice::from_raw_parts(self.data.as_ptr(), self.len) }
     }
 }
 
 impl<T> DerefMut for Array<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.0
+        // SAFETY: All elements are there, and nobody else's.
+        unsafe { core::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
     }
 }
 
@@ -36,6 +52,11 @@ impl Heap for KernelHeap {
         for _ in 0..len {
             array.push_within_capacity(T::default()).ok()?;
         }
-        Some(Array(array))
+        if array.capacity() != len {
+            return None;
+        }
+        let (data, len, _) = array.into_raw_parts();
+        let data = NonNull::new(data)?;
+        Some(Array { data, len })
     }
 }

@@ -185,14 +185,14 @@ impl Way {
 ///
 /// # Safety
 ///
-/// `sk` is locked, and `payload`, if any, is a valid skb without linear data.
+/// `sk` is locked, and `payload`, if any, is of a packet in the window.
 pub(crate) unsafe fn send(
     sk: *mut PgmSock,
     path: Path,
     destination: Destination,
     router_alert: bool,
     header: &[u8],
-    payload: Option<*mut b::sk_buff>,
+    payload: Option<*const b::pgm_pages>,
 ) -> Result {
     let this = sk;
     let sk: *mut b::sock = sk.cast();
@@ -242,7 +242,7 @@ pub(crate) unsafe fn send(
         let to = b::skb_put(skb, len).cast::<u8>();
         core::ptr::copy_nonoverlapping(header.as_ptr(), to, header.len());
         if let Some(payload) = payload {
-            b::pgm_share_frags(skb, payload);
+            b::pgm_share_pages(skb, payload);
         }
         if port != 0 {
             b::skb_push(skb, UDP_HEADER as u32);

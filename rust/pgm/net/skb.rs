@@ -84,11 +84,6 @@ impl SkBuff {
         unsafe { (*self.as_ptr()).len as usize }
     }
 
-    pub(crate) fn truesize(&self) -> i32 {
-        // SAFETY: We own the skb.
-        unsafe { (*self.as_ptr()).truesize as i32 }
-    }
-
     /// The first `len` bytes, made contiguous.
     fn head(&mut self, len: usize) -> Option<&[u8]> {
         // SAFETY: We own the skb; after a successful pull `len` bytes at `data` are readable.
@@ -194,12 +189,15 @@ impl SkBuff {
 
 /// One TSDU waiting in the transmit window: pages that repairs share, charged to the socket.
 pub(crate) struct TxPayload {
-    skb: SkBuff,
+    pages: NonNull<b::pgm_pages>,
     sk: *mut PgmSock,
 }
 
-// SAFETY: As for `SkBuff`; the socket outlives its window.
+// SAFETY: The pages have one owner; the socket outlives its window.
 unsafe impl Send for TxPayload {}
+
+/// What a packet of the window costs beside its payload: its slot and the list of its pages.
+const TX_OVERHEAD: u32 = 128;
 
 impl TxPayload {
     /// Copies the next `len` bytes of the message, and sums them on the way.
@@ -213,24 +211,28 @@ impl TxPayload {
         len: u32,
     ) -> Result<(Self, Sum)> {
         let mut sum = 0u32;
-        // SAFETY: The skb is new and ours; the copy checks the user's memory.
-        let skb = unsafe {
-            let skb = SkBuff::from_raw(b::pgm_alloc_skb(0, b::GFP_KERNEL_)).ok_or(ENOBUFS)?;
-            kernel::error::to_result(b::pgm_fill_from_iter(
-                sk.cast(),
-                skb.as_ptr(),
-                from,
-                len,
-                &mut sum,
-            ))?;
-            b::pgm_wmem_queued_add(sk.cast(), skb.truesize());
-            skb
+        // SAFETY: The copy checks the user's memory; the pages are ours.
+        let payload = unsafe {
+            let pages = b::pgm_read_pages(sk.cast(), from, len, &mut sum);
+            if b::pgm_is_err(pages.cast()) {
+                return Err(Error::from_errno(b::pgm_ptr_err(pages.cast()) as i32));
+            }
+            let pages = NonNull::new(pages).ok_or(ENOBUFS)?;
+            Self { pages, sk }
         };
-        Ok((Self { skb, sk }, Sum::from_wsum(sum)))
+        // SAFETY: The lock is held.
+        unsafe { b::pgm_wmem_queued_add(sk.cast(), payload.cost()) };
+        Ok((payload, Sum::from_wsum(sum)))
     }
 
-    pub(crate) fn as_ptr(&self) -> *mut b::sk_buff {
-        self.skb.as_ptr()
+    pub(crate) fn as_ptr(&self) -> *const b::pgm_pages {
+        self.pages.as_ptr()
+    }
+
+    fn cost(&self) -> i32 {
+        // SAFETY: The pages are ours.
+        let len = unsafe { (*self.as_ptr()).len };
+        len.wrapping_add(TX_OVERHEAD) as i32
     }
 }
 
@@ -238,7 +240,10 @@ impl Drop for TxPayload {
     fn drop(&mut self) {
         // SAFETY: The payload was charged when it was made; the window is only touched under the
         // socket lock or when the socket is destroyed.
-        unsafe { b::pgm_wmem_queued_add(self.sk.cast(), self.skb.truesize().wrapping_neg()) };
+        unsafe {
+            b::pgm_wmem_queued_add(self.sk.cast(), self.cost().wrapping_neg());
+            b::pgm_free_pages(self.pages.as_ptr());
+        }
     }
 }
 
