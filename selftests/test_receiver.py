@@ -259,7 +259,7 @@ def test_steered_back_off():
                 )
                 bounded = delays(probe, source, 6, 20)
                 ktap.note(f"{slow} {quick} {bounded}")
-                assert max(slow) < 0.15, slow
+                assert max(slow) < 0.5, slow
                 assert min(quick) < 0.02, quick
                 assert max(bounded) > 0.06, bounded
 
@@ -415,7 +415,7 @@ def test_timer_accuracy():
         for first in range(2, 122, 24):
             found = announced_delays(probe, source, range(first, first + 24))
             ktap.note(" ".join(f"{1000 * delay:.2f}" for delay in found) + " ms")
-            if found[18] < 0.003 and found[4] < 0.0015 and found[18] - found[2] > 0.0005:
+            if found[12] < 0.003 and found[4] < 0.0015 and found[12] - found[0] > 0.0005:
                 return
         raise AssertionError("not spread over 2 ms")
 
