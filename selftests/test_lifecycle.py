@@ -281,6 +281,7 @@ def test_shutdown_of_reading():
 @ktap.test
 def test_namespace_goes_away():
     """Hosts that vanish with open and lingering sockets leave nothing behind."""
+    # req: SEC-09
     before = pgm.in_use()
     with net.Lan() as lan, pgm.listener(lan.hosts[1]) as listening:
         source = pgm.source(lan.hosts[0], window=(20_000, 60_000, 0))

@@ -166,7 +166,7 @@ ATTACKS = {
 @ktap.each(ATTACKS, timeout=90)
 def attack(generate):
     """While a session runs: it is not disturbed."""
-    # req: OPT-13 OPT-27
+    # req: OPT-13 OPT-27 SEC-07
     with net.shared(3) as lan, Attacker(lan) as attacker:
         one, two, _ = lan.hosts
         sent = pgm.messages(2_000, (100, 1_000))

@@ -19,7 +19,7 @@ import variant
 import wire
 from probe import Probe
 
-LATE = 0.15  # so much later than its timer a packet may leave: the machine may be an emulated one
+LATE = 0.1  # so much later than its timer a packet may leave: the machine may be an emulated one
 SOON = 0.02  # so long before we look whether a back-off is still on
 
 
@@ -90,7 +90,8 @@ def receiver(**settings):
 
 def between(low, value, high, what=""):
     """Fails unless a time in seconds is in range."""
-    assert low - 0.001 <= value <= high + LATE, f"{what} {value:.4f} s, not {low}..{high} s"
+    assert low - 0.001 <= value, f"{what} {value:.4f} s, not {low}..{high} s"
+    ktap.soon(value, high + LATE, what)
 
 
 def lost(sock, source, first, count):
@@ -142,7 +143,7 @@ def back_off(interval):
     ktap.note(" ".join(f"{delay * 1000:.1f}" for delay in delays))
     assert delays[0] > 0
     # Many are late because the machine is: the bound is for the others.
-    assert delays[8] < interval / 1000 + 0.002, "the delay is too long"
+    ktap.soon(delays[8], interval / 1000 + 0.002, "a third of the delays")
     assert delays[20] - delays[5] > interval / 1000 / 8, "the delay does not vary"
 
 
@@ -194,7 +195,7 @@ def test_nak_of_another_while_waiting():
         first = losing.nak(numbers[0])
         time.sleep(0.15)
         when = losing.source.peer_nak(*numbers)
-        assert when - first.time < 0.3
+        ktap.soon(when - first.time, 0.3, "the other NAK")
         between(0.3, losing.nak(numbers[0]).time - when, 0.32, "after the other NAK")
 
 

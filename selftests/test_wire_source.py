@@ -75,7 +75,7 @@ def test_repair():
         when = run.nak(*wanted)
         ncf = run.probe.wait(wire.NCF, wire.RDATA)
         ktap.equal(ncf.kind, wire.NCF)
-        assert ncf.time - when < LATE, "the NCF is late"
+        ktap.soon(ncf.time - when, LATE, "the NCF")
         ktap.equal(
             ncf.data[16:], run.session.nak(wire.NAK, wanted[0], *probes.nak_list(wanted[1:]))[16:]
         )
@@ -113,7 +113,8 @@ def test_window():
         assert repair.trail >= trail > new[0].trail, "RDATA repeat the old trailing edge"
         closed = run.probe.wait(wire.SPM, where=lambda spm: spm.trail == spm.lead + 1)
         between = closed.time - new[-1].time
-        assert 1.4 < between < 1.5 + 0.3 + LATE, f"the window closed after {between:.2f} s"
+        assert 1.4 < between, f"the window closed after {between:.2f} s"
+        ktap.soon(between, 1.5 + 0.3 + LATE, "the window closed")
 
 
 @ktap.test
@@ -126,7 +127,7 @@ def test_storm():
         began = run.nak(packet.sqn)
         for n in range(1_000):
             end = run.nak(packet.sqn, source=f"10.77.0.{100 + n % 100}")
-        assert run.probe.wait(wire.NCF).time - began < LATE, "the first NCF is late"
+        ktap.soon(run.probe.wait(wire.NCF).time - began, LATE, "the first NCF")
         run.probe.silence(0.05, wire.ODATA)
         took = end - began
         for kind in (wire.NCF, wire.RDATA):
@@ -163,11 +164,11 @@ def test_heartbeats_start_anew():
             last = spm.time
         ktap.note(" ".join(f"{gap:.3f}" for gap in gaps))
         for gap, wanted in zip(gaps, (0.1, 0.2, 0.4, 0.8)):
-            assert wanted - LATE <= gap <= wanted + LATE, f"{gap:.3f} s, not {wanted}"
+            ktap.soon(abs(gap - wanted), LATE, f"heartbeat of {wanted} s")
         run.nak(packet.sqn)
         repair = run.probe.wait(wire.RDATA)
         gap = run.probe.wait(wire.SPM).time - repair.time
-        assert gap < 0.1 + LATE, f"no heartbeat until {gap:.3f} s after the repair"
+        ktap.soon(gap, 0.1 + LATE, "the heartbeat after the repair")
 
 
 @ktap.test
@@ -177,7 +178,7 @@ def test_ambient():
     with running(heartbeat=(60_000, 60_000), ambient=150) as run:
         times = [run.probe.wait(wire.SPM).time for _ in range(5)]
         for before, after in itertools.pairwise(times[1:]):
-            assert 0.15 - LATE <= after - before <= 0.15 + LATE, times
+            ktap.soon(abs(after - before - 0.15), LATE, "ambient SPM")
 
 
 @ktap.test
@@ -200,7 +201,8 @@ def test_priorities():
             time.sleep(0.02)
         # A packet leaves every ten milliseconds: one may just have done so.
         ktap.note(f"data before an answer: {overtaken}")
-        assert sorted(overtaken)[6] <= 1, "answers wait for data"
+        if sorted(overtaken)[6] > 1:
+            raise ktap.Late("answers wait for data")
         # From here on for half a second there is always something to repair.
         run.probe.forget()
         for n in range(25):
@@ -244,14 +246,13 @@ def test_fin():
         began = time.time()
         run.sock.shutdown(socket.SHUT_WR)
         fin = run.probe.wait(wire.SPM)
-        assert wire.OPT_FIN in fin.options and fin.time - began < LATE, fin
-        (late,) = [run.probe.wait(wire.SPM)]
-        assert late.time - fin.time < 0.1 + LATE, "heartbeats did not start anew"
+        assert wire.OPT_FIN in fin.options, fin
+        ktap.soon(fin.time - began, LATE, "FIN")
+        ktap.soon(run.probe.wait(wire.SPM).time - fin.time, 0.1 + LATE, "the next SPM")
         run.probe.silence(0.2, wire.SPM, where=lambda spm: wire.OPT_FIN not in spm.options)
         # The window has closed: TXW_SECS after FIN there is nothing any more.
-        ktap.wait_for(lambda: time.time() > fin.time + 1.1 + LATE, "TXW_SECS are over")
-        run.probe.forget()
-        run.probe.silence(0.5)
+        time.sleep(max(0, fin.time + 1.0 - time.time()))
+        ktap.wait_for(lambda: not run.probe.fresh(0.5), "TXW_SECS after FIN there is nothing")
 
 
 @ktap.test
@@ -276,7 +277,7 @@ def test_reset():
         run.probe.forget()
         pgm.reset_close(run.sock)
         spms = [run.probe.wait(wire.SPM) for _ in range(4)]
-        assert spms[0].time - began < LATE, "RST is late"
+        ktap.soon(spms[0].time - began, LATE, "RST")
         for spm in spms:
             ktap.equal(spm.options[wire.OPT_RST][3], 0x40, "N, and no error code")
             ktap.equal(spm.lead, data[-1].sqn)
@@ -295,7 +296,7 @@ def test_spm_requests():
         time.sleep(0.25)
         run.probe.forget()
         began = run.spmr()
-        assert run.probe.wait(wire.SPM).time - began < LATE, "the answer is late"
+        ktap.soon(run.probe.wait(wire.SPM).time - began, LATE, "the answer")
         while time.time() < began + 1:
             end = run.spmr()
         count = len(run.probe.all(wire.SPM))

@@ -65,9 +65,10 @@ def test_requests():
         delays.sort()
         ktap.note(" ".join(f"{delay * 1000:.0f}" for delay in delays))
         # Some are late because the machine is: the upper bounds are for the others.
-        assert 0 < delays[0] and delays[-6] < BACK_OFF + LATE
+        assert 0 < delays[0]
+        ktap.soon(delays[-6], BACK_OFF + LATE, "most delays")
         assert AGAIN - 0.001 <= min(repeats), f"again after {min(repeats):.3f} s"
-        assert sorted(repeats)[-6] < AGAIN + BACK_OFF + LATE, sorted(repeats)
+        ktap.soon(sorted(repeats)[-6], AGAIN + BACK_OFF + LATE, "most repetitions")
         assert delays[-4] - delays[3] > BACK_OFF / 8, "the delay does not vary"
 
 
@@ -94,7 +95,8 @@ def test_others_ask():
             for source, when in hushed
             if not [packet for packet in requests(probe, source) if packet.time <= when + LATE]
         ]
-        assert len(quiet) > SOURCES / 2, "few delays were long enough"
+        if len(quiet) <= SOURCES / 2:
+            raise ktap.Late("few delays were long enough")
         probe.silence(0.8, where=lambda p: any(p.gsi == s.session.gsi for s in quiet))
         answered = [source for source, _ in hushed[1::2]]
         waiting = [source for source, _ in hushed[::2]]

@@ -20,6 +20,7 @@ KERNEL_TROUBLE = re.compile(
 )
 
 TIMEOUT = 60  # seconds for one test, unless it says otherwise
+ATTEMPTS = 4  # of a test that was Late
 
 _tests = []
 _before = []
@@ -29,6 +30,16 @@ _kept = contextlib.ExitStack()
 
 class Skip(Exception):
     """Raised by a test that cannot run here."""
+
+
+class Late(AssertionError):
+    """Raised by a test that found something too late: the machine may have been, so try again."""
+
+
+def soon(seconds, limit, what):
+    """Fails if something took too long."""
+    if seconds > limit:
+        raise Late(f"{what}: {seconds:.3f} s, more than {limit:.3f} s")
 
 
 class KernelLog:
@@ -157,9 +168,16 @@ def _one(number, case, log):
     started = time.monotonic()
     verdict, directive = "ok", ""
     try:
-        for prepare in _before:
-            prepare()
-        case.function()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                for prepare in _before:
+                    prepare()
+                case.function()
+                break
+            except Late as late:
+                if attempt == ATTEMPTS:
+                    raise
+                note(f"{case.name}, attempt {attempt}: {late}")
     except Skip as reason:
         directive = f" # SKIP {reason}"
     except Exception as error:  # noqa: BLE001 # a test may fail in any way

@@ -107,6 +107,15 @@ class Probe:
                 raise AssertionError(f"no {names} {fields} in {timeout} s, but {others}")
             self.capture.wait(left)
 
+    def fresh(self, seconds):
+        """What is heard from now on, for so long."""
+        self.forget()
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.capture.wait(left)
+            self.poll()
+        return self.all()
+
     def silence(self, seconds, *kinds, where=None, **fields):
         """Fails if anything that matches was heard since the mark or is heard for so long."""
         deadline = time.monotonic() + seconds

@@ -54,7 +54,7 @@ fn session_and_data_port_by_direction() {
     }
 }
 
-// req: WIRE-05 ACK-17
+// req: WIRE-05
 #[test]
 fn packet_types() {
     let known = [0, 1, 2, 4, 5, 8, 9, 10, 11, 12, 13];
@@ -74,7 +74,6 @@ fn packet_types() {
     }
 }
 
-// req: ACK-17
 #[test]
 fn the_other_number_of_ack() {
     let mut bytes = named("ACK").bytes();

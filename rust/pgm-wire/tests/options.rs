@@ -237,7 +237,7 @@ fn every_length_at_every_position() {
     }
 }
 
-// req: OPT-09 OPT-11
+// req: OPT-11
 #[test]
 fn unknown_options_are_passed_over_whatever_opx_says() {
     for opx in ["00", "01", "02", "03", "ff"] {
