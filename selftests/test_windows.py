@@ -136,6 +136,13 @@ def test_names():
         for number in (pgm.PGM_SEND_WINDOW, pgm.RM_RATE_WINDOW_SIZE):
             value = sock.getsockopt(pgm.IPPROTO_PGM, number, 12)
             ktap.equal(value, struct.pack("=III", 8_000, 1_000, 1_000_000))
+        for name, ours, value in (
+            (pgm.RM_LATEJOIN, pgm.PGM_LATEJOIN, 75),
+            (pgm.RM_SEND_WINDOW_ADV_RATE, pgm.PGM_WINDOW_ADV_RATE, 50),
+            (pgm.RM_SENDER_WINDOW_ADVANCE_METHOD, pgm.PGM_WINDOW_ADV_METHOD, 3),
+        ):
+            option(sock, name, value)
+            ktap.equal((pgm.get_int(sock, name), pgm.get_int(sock, ours)), (value, value))
         option(sock, pgm.RM_SET_MCAST_TTL, 255)
         ktap.equal(sock.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL), 255)
         ktap.equal(sock.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF), 0)
