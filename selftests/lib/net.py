@@ -209,7 +209,7 @@ class Lan:
                 *(
                     [
                         f"addr add {host.addresses[6]}/64 dev eth0 nodad",
-                        "route add ff00::/8 dev lo table local",
+                        "route add local ff00::/8 dev lo table local",
                     ]
                     if self.mtu >= 1280
                     else []
