@@ -13,8 +13,8 @@ use pgm_bindings as b;
 
 mod children;
 mod close;
-mod counters;
 mod cork;
+mod counters;
 mod demux;
 mod engine;
 mod events;

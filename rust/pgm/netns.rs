@@ -10,8 +10,8 @@ use kernel::ffi::{c_int, c_uint};
 use pgm_bindings as b;
 use pgm_core::{Discard, Setting};
 
-use crate::net::udp;
 use crate::counters::Counters;
+use crate::net::udp;
 use crate::proc;
 use crate::sysctl::Sysctls;
 

@@ -3,6 +3,8 @@
 //! Documentation/sysctl.rst is made from the table of settings. `UPDATE=1 cargo test -p pgm-core
 //! --test sysctl_page` writes it anew.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::fmt::Write;
 use std::path::Path;
 
