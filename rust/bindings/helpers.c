@@ -2,6 +2,7 @@
 /*
  * Wrappers of inline functions and macros, for Rust. No logic here.
  */
+#include <linux/filter.h>
 #include "helpers.h"
 
 MODULE_VERSION("0.1.0");
@@ -515,6 +516,13 @@ void pgm_set_tx_meta(struct sk_buff *skb, const struct sock *sk)
 	skb->mark = READ_ONCE(sk->sk_mark);
 }
 
+void pgm_tx_timestamp(struct sk_buff *skb, const struct sock *sk, u32 key)
+{
+	__sock_tx_timestamp(READ_ONCE(sk->sk_tsflags),
+			    &skb_shinfo(skb)->tx_flags);
+	skb_shinfo(skb)->tskey = key;
+}
+
 bool pgm_may_pull(struct sk_buff *skb, unsigned int len)
 {
 	return pskb_may_pull(skb, len);
@@ -632,6 +640,16 @@ fail:
 int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from)
 {
 	return copy_from_iter_full(to, len, from) ? 0 : -EFAULT;
+}
+
+int pgm_transport_offset(const struct sk_buff *skb)
+{
+	return skb_transport_offset(skb);
+}
+
+bool pgm_filter_refuses(struct sock *sk, struct sk_buff *skb)
+{
+	return sk_filter_trim_cap(sk, skb, skb->len) != SKB_NOT_DROPPED_YET;
 }
 
 bool pgm_policy_check(struct sock *sk, struct sk_buff *skb)
@@ -799,6 +817,20 @@ int pgm_join(struct sock *sk, __be32 group, int ifindex)
 
 	return ip_setsockopt(sk, SOL_IP, IP_ADD_MEMBERSHIP,
 			     KERNEL_SOCKPTR(&mreq), sizeof(mreq));
+}
+
+int pgm_join_source(struct sock *sk, __be32 group, __be32 source, int ifindex)
+{
+	struct group_source_req request = { .gsr_interface = ifindex };
+	struct sockaddr_in *gsr_group = (void *)&request.gsr_group;
+	struct sockaddr_in *gsr_source = (void *)&request.gsr_source;
+
+	gsr_group->sin_family = AF_INET;
+	gsr_group->sin_addr.s_addr = group;
+	gsr_source->sin_family = AF_INET;
+	gsr_source->sin_addr.s_addr = source;
+	return ip_setsockopt(sk, SOL_IP, MCAST_JOIN_SOURCE_GROUP,
+			     KERNEL_SOCKPTR(&request), sizeof(request));
 }
 
 int pgm_ip_setsockopt(struct sock *sk, int name, void *value, unsigned int len)

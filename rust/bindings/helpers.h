@@ -181,6 +181,7 @@ void pgm_skb_reserve(struct sk_buff *skb, int len);
 void pgm_reset_transport(struct sk_buff *skb);
 void pgm_reset_network(struct sk_buff *skb);
 void pgm_set_tx_meta(struct sk_buff *skb, const struct sock *sk);
+void pgm_tx_timestamp(struct sk_buff *skb, const struct sock *sk, u32 key);
 bool pgm_may_pull(struct sk_buff *skb, unsigned int len);
 int pgm_trim(struct sk_buff *skb, unsigned int len);
 void pgm_drop(struct sock *sk, struct sk_buff *skb);
@@ -203,6 +204,8 @@ void pgm_free_pages(struct pgm_pages *pages);
 struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
 				 unsigned int len, u32 *sum);
 int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from);
+int pgm_transport_offset(const struct sk_buff *skb);
+bool pgm_filter_refuses(struct sock *sk, struct sk_buff *skb);
 bool pgm_policy_check(struct sock *sk, struct sk_buff *skb);
 void pgm_recv_cmsgs(struct msghdr *msg, struct sock *sk, struct sk_buff *skb);
 int pgm_copy_datagram(const struct sk_buff *skb, int offset,
@@ -238,6 +241,7 @@ __u8 pgm_dont_fragment(const struct sock *sk, const struct rtable *rt);
 u8 pgm_unicast_ttl(const struct sock *sk, const struct rtable *rt);
 int pgm_ip_setsockopt(struct sock *sk, int name, void *value,
 		      unsigned int len);
+int pgm_join_source(struct sock *sk, __be32 group, __be32 source, int ifindex);
 int pgm_join(struct sock *sk, __be32 group, int ifindex);
 
 /* UDP encapsulation */

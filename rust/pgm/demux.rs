@@ -69,6 +69,8 @@ unsafe fn enter(skb: *mut b::sk_buff, udp: u16) {
     // SAFETY: The skb is ours; its device belongs to a live namespace.
     unsafe {
         let net = b::pgm_skb_net(skb);
+        // Socket filters see the packet from here on.
+        b::pgm_reset_transport(skb);
         let Some(skb) = SkBuff::from_raw(skb) else {
             return;
         };

@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Data, Delivery, End};
-use pgm_core::{settings, Destination, Duration, Instant, Transmit};
+use pgm_core::{settings, Destination, Discard, Duration, Instant, Transmit};
 use pgm_wire::{Tsi, HEADER_MAX};
 
 use crate::counters::{self, Counter};
@@ -20,6 +20,7 @@ use crate::net::lock::{BhLock, Locked};
 use crate::net::output::Path;
 use crate::net::skb::{RxInfo, SkBuff};
 use crate::net::{output, timer};
+use crate::netns;
 use crate::sock::{self, Loss, PgmSock, Receive, State};
 
 /// While this much of SO_SNDBUF waits in device queues, the rest waits in the window.
@@ -149,7 +150,6 @@ fn next_timeout(sk: &State) -> Option<Instant> {
 /// Moves what is in order to the receive queue, up to the next loss: recvmsg() reports that first.
 fn deliver(sk: &mut Locked<'_>) {
     let mut wake = false;
-    let this = sk.as_ptr();
     while sk.loss.is_none() && !sk.ended {
         let state: &mut State = sk;
         let (tsi, delivery) = match &mut state.receive {
@@ -170,7 +170,7 @@ fn deliver(sk: &mut Locked<'_>) {
         match delivery {
             Delivery::Data(data) => {
                 events::begin(sk, tsi, &data);
-                queue(this, tsi, data);
+                queue(sk, tsi, data);
             }
             Delivery::Loss { first, count } => {
                 let loss = Loss { tsi, first, count };
@@ -224,8 +224,23 @@ fn fail(sk: &mut Locked<'_>, error: Error) {
     unsafe { b::pgm_report_error(sk.sock(), error.to_errno().wrapping_neg()) };
 }
 
-/// Appends one buffer to the receive queue.
-fn queue(sk: *mut PgmSock, tsi: Tsi, data: Data<SkBuff>) {
+/// Appends one buffer to the receive queue, unless a socket filter refuses its APDU. The filter is
+/// asked here, not when packets come: the engine would ask for a packet that it never got, again
+/// and again, and nothing behind it could be delivered.
+fn queue(sk: &mut Locked<'_>, tsi: Tsi, mut data: Data<SkBuff>) {
+    let this = sk.as_ptr();
+    if data.offset == 0 {
+        // SAFETY: The lock is held; `input::admit` pulled the header.
+        sk.refused = unsafe { data.payload.is_refused(this) };
+    }
+    if sk.refused {
+        data.payload.discard();
+        if data.last {
+            // SAFETY: The socket keeps its namespace.
+            unsafe { netns::count_discard(b::pgm_sock_net(sk.sock()), Discard::Filtered) };
+        }
+        return;
+    }
     let info = RxInfo {
         tsi,
         sqn: data.sqn.get(),
@@ -239,7 +254,7 @@ fn queue(sk: *mut PgmSock, tsi: Tsi, data: Data<SkBuff>) {
     // SAFETY: The skb is ours; the queue takes it. It was charged when it entered the window.
     unsafe {
         SkBuff::rx_info(skb).write(info);
-        b::pgm_queue_receive(sk.cast(), skb);
+        b::pgm_queue_receive(this.cast(), skb);
     }
 }
 
@@ -318,6 +333,7 @@ pub(crate) fn send<P>(
                 packet.router_alert && router_alert,
                 header,
                 payload,
+                packet.completes,
             );
             if sent.is_ok() {
                 counters::count(sk.cast(), Counter::sent(packet.kind), 1);

@@ -14,7 +14,7 @@ use pgm_wire::{Addr, Body, Packet};
 
 use crate::children::Children;
 use crate::counters::{self, Counter};
-use crate::net::address::{self, SocketAddress};
+use crate::net::address::{self, SocketAddress, ANY4};
 use crate::net::heap::KernelHeap;
 use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::membership;
@@ -411,10 +411,16 @@ pub(crate) unsafe extern "C" fn accept(
         match next_session(sk, noblock) {
             Ok(child) => {
                 let child: *mut b::sock = child.as_ptr().cast();
-                // Of its own, so that the session outlives its listener. Should the interface be
-                // gone, what arrived can still be read.
+                // Should the interface be gone, what arrived can still be read.
                 let key = (*child.cast::<PgmSock>()).key;
-                let _ = membership::join(child, key.group, key.iif);
+                let source = match UserLock::new(child) {
+                    Some(state) => match &state.receive {
+                        Receive::Session(session) => session.source(),
+                        _ => ANY4,
+                    },
+                    None => ANY4,
+                };
+                let _ = membership::join_session(child, sk, key.group, source, key.iif);
                 (*arg).err = 0;
                 child
             }

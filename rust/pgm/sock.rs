@@ -116,6 +116,8 @@ pub(crate) struct State {
     pub(crate) mss: u32,
     pub(crate) mss_fragment: u32,
     pub(crate) receive: Receive,
+    /// The socket filter refused the APDU that is being delivered.
+    pub(crate) refused: bool,
     /// Reported by the next recvmsg() that finds the queue empty; the engine waits meanwhile.
     pub(crate) loss: Option<Loss>,
     /// For PGM_GET_LOSS.
@@ -162,6 +164,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         mss: 0,
         mss_fragment: 0,
         receive: Receive::Idle,
+        refused: false,
         loss: None,
         last_loss: None,
         reset_code: None,

@@ -2,7 +2,7 @@
 
 //! What an engine wants on the wire.
 
-use pgm_wire::{Addr, PacketType};
+use pgm_wire::{Addr, PacketType, Sqn};
 
 /// Where a packet goes (RFC 3208 §3.6, §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Transmit<'a, P> {
     pub copy: bool,
     /// Whether the IP Router Alert option belongs on it (RFC 3208 §4: SPM, NCF, RDATA).
     pub router_alert: bool,
+    /// The number of the ODATA packet that completes the sending of its APDU.
+    pub completes: Option<Sqn>,
     /// Bytes of PGM header, checksum included, in the buffer given to `poll_transmit`.
     pub header_len: usize,
     /// The TSDU, on ODATA and RDATA.

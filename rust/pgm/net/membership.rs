@@ -22,6 +22,51 @@ pub(crate) unsafe fn join(sk: *mut b::sock, group: Addr, oif: i32) -> Result {
     kernel::error::to_result(unsafe { b::pgm_join(sk, group, oif) })
 }
 
+/// Joins the group of a session for itself, so that it outlives its listener: if the listener takes
+/// some sources only, then for this one, so that no more comes to this host than it asked for.
+///
+/// # Safety
+///
+/// As for [`join`], and `listener` is a live socket.
+pub(crate) unsafe fn join_session(
+    sk: *mut b::sock,
+    listener: *const b::sock,
+    group: Addr,
+    source: Addr,
+    iif: i32,
+) -> Result {
+    // SAFETY: By the caller.
+    unsafe {
+        if is_filtered(&ReadGuard::new(), listener, group) {
+            let (group, source) = (address::be32(group)?, address::be32(source)?);
+            return kernel::error::to_result(b::pgm_join_source(sk, group, source, iif));
+        }
+        join(sk, group, iif)
+    }
+}
+
+/// Whether the socket takes some sources of the group only, on whichever interface.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+unsafe fn is_filtered(_guard: &ReadGuard, sk: *const b::sock, group: Addr) -> bool {
+    let Ok(group) = address::be32(group) else {
+        return false;
+    };
+    // SAFETY: The list and its filters are freed by RCU; the guard keeps them.
+    unsafe {
+        let mut pmc = b::pgm_mc_first_rcu(sk);
+        while !pmc.is_null() {
+            if (*pmc).multi.imr_multiaddr.s_addr == group && !b::pgm_mc_sflist_rcu(pmc).is_null() {
+                return true;
+            }
+            pmc = b::pgm_mc_next_rcu(pmc);
+        }
+    }
+    false
+}
+
 /// Where a packet came in.
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival {

@@ -6,7 +6,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::Destination;
-use pgm_wire::Addr;
+use pgm_wire::{Addr, Sqn};
 
 use super::address::{self, ANY4};
 use super::udp::Encap;
@@ -183,6 +183,9 @@ impl Way {
 /// Sends one packet: `header`, then the pages of `payload`. A packet that cannot be sent is lost
 /// like any other; repairs do the rest.
 ///
+/// SO_TIMESTAMPING: a message has one time stamp, when its last packet is sent for the first time;
+/// its id is that packet's number, `completes`.
+///
 /// # Safety
 ///
 /// `sk` is locked, and `payload`, if any, is of a packet in the window.
@@ -193,6 +196,7 @@ pub(crate) unsafe fn send(
     router_alert: bool,
     header: &[u8],
     payload: Option<*const b::pgm_pages>,
+    completes: Option<Sqn>,
 ) -> Result {
     let this = sk;
     let sk: *mut b::sock = sk.cast();
@@ -285,6 +289,9 @@ pub(crate) unsafe fn send(
         b::skb_set_owner_w(skb, sk);
         b::pgm_clear_ipcb(skb);
         b::pgm_set_tx_meta(skb, sk);
+        if let Some(sqn) = completes {
+            b::pgm_tx_timestamp(skb, sk, sqn.get());
+        }
         let net = b::pgm_sock_net(sk);
         b::pgm_skb_set_rt(skb, way.route.0);
         core::mem::forget(way);

@@ -173,6 +173,22 @@ impl SkBuff {
         unsafe { b::pgm_scrub(self.as_ptr()) };
     }
 
+    /// What the socket's filter says of the packet, which it sees from the PGM header on.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is locked; nothing but the header was pulled.
+    pub(crate) unsafe fn is_refused(&mut self, sk: *mut PgmSock) -> bool {
+        // SAFETY: By the caller; what is pushed was there before it was pulled.
+        unsafe {
+            let header = b::pgm_transport_offset(self.as_ptr()).unsigned_abs();
+            b::skb_push(self.as_ptr(), header);
+            let refused = b::pgm_filter_refuses(sk.cast(), self.as_ptr());
+            b::skb_pull(self.as_ptr(), header);
+            refused
+        }
+    }
+
     /// Charges the buffer to the receive memory of `sk`.
     pub(crate) fn charge_receive(&mut self, sk: *mut PgmSock) {
         // SAFETY: We own the skb, and it is freed before the socket: the windows and the queue

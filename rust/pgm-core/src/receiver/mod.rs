@@ -416,6 +416,7 @@ impl<P, H: Heap> Receiver<P, H> {
             destination,
             copy: false,
             router_alert: false,
+            completes: None,
             header_len,
             payload: None,
         })

@@ -4,8 +4,8 @@
 
 use pgm_wire::checksum::Sum;
 use pgm_wire::{
-    Addr, Data, DataOptions, Nak, NcfOptions, PacketType, Ports, Repr, Spm, SpmOptions, Sqn,
-    HEADER_MAX,
+    Addr, Data, DataOptions, Fragment, Nak, NcfOptions, PacketType, Ports, Repr, Spm, SpmOptions,
+    Sqn, HEADER_MAX,
 };
 
 use super::Source;
@@ -204,11 +204,16 @@ impl<P, H: Heap> Source<P, H> {
             }
         };
         let slot = self.window.get(sqn)?;
+        let ends = |fragment: Fragment| {
+            fragment.offset.saturating_add(u32::from(len)) == fragment.apdu_len
+        };
+        let completes = matches!(next, Next::Odata(_)) && slot.fragment().is_none_or(ends);
         Some(Transmit {
             kind: repr.kind(),
             destination: Destination::Group,
             copy: false,
             router_alert: matches!(next, Next::Rdata(_)),
+            completes: completes.then_some(sqn),
             header_len,
             payload: Some(&slot.payload),
         })
@@ -248,6 +253,7 @@ fn control<'a, P>(kind: PacketType, header_len: usize) -> Transmit<'a, P> {
         destination: Destination::Group,
         copy: false,
         router_alert: true,
+        completes: None,
         header_len,
         payload: None,
     }
