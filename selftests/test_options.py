@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Options have their defaults, take their values and pass them on."""
 
+import ctypes
+import errno
 import os
 import socket
 import struct
@@ -210,6 +212,146 @@ def test_counters():
                 ktap.equal((sent["odata"], sent["odata_bytes"]), (10, 1000))
                 ktap.equal((got["odata"], got["data_bytes"], got["apdus"]), (10, 1000, 10))
                 assert sent["spm"] >= got["spms"]
+
+
+SOURCE, RECEIVER, BOTH = "source", "receiver", "both"
+START, ALWAYS = "start", "always"
+
+# Every option that is one number: (number, side, when, smallest, largest). A switch takes any number.
+SWITCH = (0, 0xFFFFFFFF)
+NUMBERS = {
+    "PGM_MESSAGE_BOUNDARY": (pgm.PGM_MESSAGE_BOUNDARY, SOURCE, ALWAYS, 0, 1 << 20),
+    "PGM_LATEJOIN": (pgm.PGM_LATEJOIN, SOURCE, START, 0, 75),
+    "PGM_WINDOW_ADV_RATE": (pgm.PGM_WINDOW_ADV_RATE, SOURCE, START, 1, 50),
+    "PGM_WINDOW_ADV_METHOD": (pgm.PGM_WINDOW_ADV_METHOD, SOURCE, START, 1, 3),
+    "PGM_MTU": (pgm.PGM_MTU, SOURCE, START, 256, 65_535),
+    "PGM_AMBIENT_SPM": (pgm.PGM_AMBIENT_SPM, SOURCE, START, 10 * MS, 300 * S),
+    "PGM_HEARTBEAT_SPM": (pgm.PGM_HEARTBEAT_SPM, SOURCE, START, 1 * MS, 300 * S),
+    "PGM_NAK_BO_IVL": (pgm.PGM_NAK_BO_IVL, RECEIVER, START, 1 * MS, 2 * S),
+    "PGM_NAK_RPT_IVL": (pgm.PGM_NAK_RPT_IVL, RECEIVER, START, 1 * MS, 60 * S),
+    "PGM_NAK_RDATA_IVL": (pgm.PGM_NAK_RDATA_IVL, RECEIVER, START, 1 * MS, 60 * S),
+    "PGM_NAK_NCF_RETRIES": (pgm.PGM_NAK_NCF_RETRIES, RECEIVER, START, 1, 255),
+    "PGM_NAK_DATA_RETRIES": (pgm.PGM_NAK_DATA_RETRIES, RECEIVER, START, 1, 255),
+    "PGM_PEER_EXPIRY": (pgm.PGM_PEER_EXPIRY, RECEIVER, START, 10 * MS, 3600 * S),
+    "PGM_SPMR_EXPIRY": (pgm.PGM_SPMR_EXPIRY, RECEIVER, START, 1 * MS, 60 * S),
+    "PGM_RXW_SQNS": (pgm.PGM_RXW_SQNS, RECEIVER, START, 64, 1 << 17),
+    "PGM_ARRIVAL_ORDER": (pgm.PGM_ARRIVAL_ORDER, RECEIVER, START, *SWITCH),
+    "PGM_PASSIVE": (pgm.PGM_PASSIVE, RECEIVER, START, *SWITCH),
+    "PGM_MULTICAST_NAK": (pgm.PGM_MULTICAST_NAK, RECEIVER, START, *SWITCH),
+    "PGM_ABORT_ON_RESET": (pgm.PGM_ABORT_ON_RESET, RECEIVER, ALWAYS, *SWITCH),
+    "PGM_EVENTS": (pgm.PGM_EVENTS, RECEIVER, ALWAYS, 0, 31),
+    "PGM_RECVRCVINFO": (pgm.PGM_RECVRCVINFO, RECEIVER, ALWAYS, *SWITCH),
+    "RM_SET_MCAST_TTL": (pgm.RM_SET_MCAST_TTL, SOURCE, ALWAYS, 0, 255),
+    "RM_HIGH_SPEED_INTRANET_OPT": (pgm.RM_HIGH_SPEED_INTRANET_OPT, BOTH, ALWAYS, *SWITCH),
+}
+# Zero is what they are without a setting.
+ZERO_TOO = {"PGM_MTU", "PGM_RXW_SQNS"}
+# Options that are structures, and their sizes.
+STRUCTURES = {
+    "PGM_SEND_WINDOW": (pgm.PGM_SEND_WINDOW, 12),
+    "PGM_TSI": (pgm.PGM_TSI, 8),
+    "PGM_UDP_ENCAP": (pgm.PGM_UDP_ENCAP, 4),
+    "RM_SET_SEND_IF": (pgm.RM_SET_SEND_IF, 4),
+    "RM_ADD_RECEIVE_IF": (pgm.RM_ADD_RECEIVE_IF, 4),
+    "RM_DEL_RECEIVE_IF": (pgm.RM_DEL_RECEIVE_IF, 4),
+}
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def tried(sock, number, value, length=None):
+    """The name of the error of setsockopt(), or None. A value may be an address of no memory."""
+    length = len(value) if length is None else length
+    if LIBC.setsockopt(sock.fileno(), pgm.IPPROTO_PGM, number, value, length) < 0:
+        return errno.errorcode[ctypes.get_errno()]
+    return None
+
+
+def wanted(row, role, value):
+    """What pgm(7) says: the side first, then the value, then the moment."""
+    name, (_, side, when, low, high) = row
+    if side != BOTH and {"session": RECEIVER, "listener": RECEIVER}.get(role, role) != side:
+        if role != "fresh":
+            return "ENOPROTOOPT"
+    if value is None or not (low <= value <= high or (value == 0 and name in ZERO_TOO)):
+        return "EINVAL"
+    if when == START and role != "fresh":
+        return "EISCONN" if side == SOURCE else "EBUSY"
+    return None
+
+
+def sweep(role, sock):
+    """Every option with every kind of value."""
+    nowhere = ctypes.c_void_p(8)
+    for row in NUMBERS.items():
+        name, (number, side, when, low, high) = row
+        values = {0, 1, low, high, low - 1, high + 1, -1, 1 << 31, (1 << 32) - 1}
+        for value in sorted(value & 0xFFFFFFFF for value in values):
+            packed = struct.pack("=I", value)
+            what = f"{name} = {value} on a {role}"
+            ktap.equal(tried(sock, number, packed), wanted(row, role, value), what)
+            if name != "PGM_HEARTBEAT_SPM":
+                longer = packed + bytes(60)
+                ktap.equal(tried(sock, number, longer), wanted(row, role, value), f"{what}, long")
+        other_side = wanted(row, role, None)
+        for length in (0, 3):
+            ktap.equal(tried(sock, number, bytes(length)), other_side, f"{name}, {length} bytes")
+        fault = "EFAULT" if other_side == "EINVAL" else other_side
+        ktap.equal(tried(sock, number, nowhere, 4), fault, f"{name}, bad pointer, {role}")
+        if role == "fresh" and when == START:
+            tried(sock, number, struct.pack("=I", max(low, 0 if name in ZERO_TOO else low)))
+    for name, (number, size) in STRUCTURES.items():
+        for bad in (bytes(size - 1), b"", b"\xff" * size, bytes([0, 0, 0, 128]) * 3):
+            error = tried(sock, number, bad)
+            expected = {"EINVAL", "ENOPROTOOPT", "EISCONN", "EBUSY", "EADDRNOTAVAIL", "ENODEV", None}
+            assert error in expected, f"{name} of {bad} on a {role}: {error}"
+            assert len(bad) >= size or error in ("EINVAL", "ENOPROTOOPT", "EISCONN"), (name, error)
+        error = tried(sock, number, nowhere, size)
+        assert error in ("EFAULT", "ENOPROTOOPT", "EISCONN", "EINVAL"), f"{name}: {error}"
+
+
+@ktap.test
+def test_sweep():
+    """Every option with bad values, before and after connect and listen; then messages still flow."""
+    with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
+        with pgm.source(lan.hosts[0]) as source:
+            sweep("source", source)
+            sweep("listener", listening)
+            # Left by values in range.
+            pgm.set_int(source, pgm.PGM_MESSAGE_BOUNDARY, 0)
+            pgm.set_int(source, pgm.RM_SET_MCAST_TTL, 1)
+            pgm.set_int(listening, pgm.PGM_EVENTS, 0)
+            source.send(b"before")
+            session, _ = pgm.accept(listening)
+            with session:
+                ktap.equal(session.recv(100), b"before")
+                sweep("session", session)
+                pgm.set_int(session, pgm.PGM_EVENTS, 0)
+                source.send(b"after")
+                ktap.equal(session.recv(100), b"after")
+                ktap.equal(pgm.stats(source)["odata"], 2)
+
+
+@ktap.test
+def test_sweep_fresh():
+    """The same before connect: what is left is sound, and messages flow."""
+    with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
+        with pgm.timeouts(pgm.pgm_socket(lan.hosts[0])) as sock:
+            sweep("fresh", sock)
+            for number, value in (
+                (pgm.PGM_MESSAGE_BOUNDARY, 0),
+                (pgm.RM_SET_MCAST_TTL, 1),
+                (pgm.PGM_AMBIENT_SPM, 8 * S),
+                (pgm.PGM_HEARTBEAT_SPM, 100 * MS),
+                (pgm.PGM_MTU, 1500),
+            ):
+                pgm.set_int(sock, number, value)
+            sock.setsockopt(pgm.IPPROTO_PGM, pgm.PGM_UDP_ENCAP, bytes(4))
+            pgm.set_window(sock, 20_000, 10_000, 0)
+            sock.connect((pgm.GROUP, pgm.PORT))
+            sock.send(b"flows")
+            session, _ = pgm.accept(listening)
+            ktap.equal(session.recv(100), b"flows")
+            session.close()
 
 
 if __name__ == "__main__":
