@@ -5,3 +5,17 @@
 
 try "clippy, host" tools/lab/cargo clippy --quiet --locked --manifest-path rust/Cargo.toml \
 	--workspace --all-targets -- -D warnings
+
+manual() {
+	local page
+	for page in Documentation/man/man*/*; do
+		mandoc -Tlint "$page" || return
+	done
+}
+
+# What man(1) shows is asked of whoever has these programs.
+if command -v mandoc >/dev/null; then
+	try "mandoc -Tlint" manual
+else
+	echo "ok mandoc -Tlint # SKIP not installed"
+fi
