@@ -243,6 +243,25 @@ def test_mtu():
 
 
 @ktap.test
+def test_window_below_a_packet():
+    """POLLOUT does not wait for a packet's worth of room in a window that holds no whole packet."""
+    with net.shared() as lan, pgm.pgm_socket(lan.hosts[0]) as sock:
+        loopback = socket.inet_aton("127.0.0.1")
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+        pgm.set_window(sock, 1_000, 200, 4_096)
+        sock.connect((pgm.GROUP, pgm.PORT))
+        assert pgm.get_int(sock, pgm.PGM_MSS) > 4_096
+        assert is_writable(sock)
+        sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while sock.send(MESSAGE):
+                pass
+        assert not is_writable(sock)
+        assert is_writable(sock, 5)
+        pgm.reset_close(sock)
+
+
+@ktap.test
 def test_pacing():
     """SO_MAX_PACING_RATE bounds the rate, also while the source runs; PGM_SEND_WINDOW still does."""
     # req: SRC-03

@@ -221,6 +221,29 @@ fn room_ends_at_the_limit_of_bytes_and_time_makes_more() {
     assert!(bench.source.room(1, 5_000));
 }
 
+#[test]
+fn the_source_tells_when_there_is_room_for_any_who_wait() {
+    let mut bench: Bench = Bench::new(small());
+    for _ in 0..5 {
+        bench.push(&[0; 1_000]);
+        bench.run_for(1);
+    }
+    assert!(!bench.source.room_came(), "nobody waits");
+    bench.source.wait_for_room(bench.now, 1, 4_000);
+    bench.source.wait_for_room(bench.now, 5, 1_500);
+    bench.run_for(4_980);
+    assert!(!bench.source.room_came());
+    // Time makes room, while no packet leaves.
+    bench.now = bench.now.after(Duration::from_millis(20));
+    bench.source.handle_timeout(bench.now);
+    assert!(bench.source.room_came());
+    assert!(!bench.source.room_came(), "they were told");
+    // Whoever waited for more asks again.
+    bench.push(&[0; 1_000]);
+    bench.source.wait_for_room(bench.now, 1, 5_000);
+    assert!(!bench.source.room_came());
+}
+
 // req: TXW-15
 #[test]
 fn room_ends_at_the_limit_of_sqns() {
