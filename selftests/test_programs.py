@@ -110,5 +110,30 @@ def test_header():
         net.run(*words, f"-I{TOP}/include/uapi", "-x", "c", "-", input="#include <linux/pgm.h>\n")
 
 
+@ktap.test
+def test_io_uring():
+    """io_uring: a recv that waits while a send goes out."""
+    with tempfile.TemporaryDirectory() as name, net.shared() as lan:
+        program = compile_c(TOP / "selftests/c/uring.c", pathlib.Path(name, "uring"))
+        with pgm.listener(lan.hosts[1]) as listening, pgm.source(lan.hosts[0]) as source:
+            source.send(b"first")
+            session, _ = pgm.accept(listening)
+            with session:
+                ktap.equal(session.recv(100), b"first")
+                files = [source.fileno(), session.fileno()]
+                done = subprocess.run(
+                    [program, *map(str, files)],
+                    pass_fds=files,
+                    capture_output=True,
+                    text=True,
+                    timeout=30,
+                    check=False,
+                )
+                if "io_uring_setup" in done.stderr:
+                    raise ktap.Skip(done.stderr.strip())
+                lines = done.stdout.splitlines()
+                ktap.equal(sorted(lines[:2]) + lines[2:], ["recv 11", "send 11", "by io_uring"])
+
+
 if __name__ == "__main__":
     ktap.main(pgm.need_module)
