@@ -68,7 +68,7 @@ def lose(source, sqn):
 @ktap.test
 def test_datagram():
     """Start, loss, reset and end of several sessions, each with its TSI, in their places."""
-    # req: RCV-21
+    # req: RCV-21 RCV-23
     with World(pgm.datagram) as (source, bus):
         source.spm(0, 0xFFFFFFFF)
         source.odata(0, b"zero", SYN)
@@ -96,6 +96,7 @@ def test_datagram():
 @ktap.test
 def test_session():
     """On a session no call fails for what was told; the end is the end."""
+    # req: RCV-22 OPT-61
     with World(pgm.listener, options={pgm.PGM_ABORT_ON_RESET: 0}) as (source, listening):
         source.odata(0, b"zero", SYN)
         session, _ = pgm.accept(listening)
@@ -116,6 +117,7 @@ def test_session():
 @ktap.test
 def test_session_that_aborts():
     """PGM_ABORT_ON_RESET still ends the session; the notification replaces the error."""
+    # req: RCV-22
     with World(pgm.listener) as (source, listening):
         source.odata(0, b"zero", SYN)
         session, _ = pgm.accept(listening)
@@ -129,7 +131,7 @@ def test_session_that_aborts():
 @ktap.test
 def test_expiry():
     """A source that falls silent."""
-    # req: RCV-17
+    # req: RCV-26
     options = {pgm.PGM_PEER_EXPIRY: 200_000}
     with World(pgm.datagram, pgm.PGM_EVENT_EXPIRY, options=options) as (source, bus):
         source.odata(0, b"zero", SYN)
