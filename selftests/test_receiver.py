@@ -41,6 +41,26 @@ def test_late_join():
 
 
 @ktap.test
+def test_late_join_of_a_source():
+    """A listener that comes after the messages gets them all, if half of the window holds them."""
+    # req: OPT-40 OPT-52
+    options = {pgm.PGM_LATEJOIN: 50, pgm.PGM_AMBIENT_SPM: 50_000}
+    with net.shared() as lan, pgm.source(lan.hosts[0], options=options) as source:
+        sent = pgm.messages(40)
+        for message in sent:
+            source.send(message)
+        with pgm.listener(lan.hosts[1]) as listening:
+            session, _ = pgm.accept(listening)
+            pgm.set_int(session, pgm.PGM_RECVRCVINFO, 1)
+            data, ancillary, _, _ = session.recvmsg(1 << 16, 256)
+            ktap.equal(pgm.rcvinfo(ancillary)[2], pgm.PGM_RCV_SYN, "from its beginning")
+            source.send(b"one more")
+            source.close()
+            got = [data, *pgm.receive_all(session)]
+            pgm.same(got, [*sent, b"one more"])
+
+
+@ktap.test
 def test_late_join_by_repair():
     """RDATA starts a session if OPT_JOIN is on it, and only then."""
     # req: OPT-40 OPT-41 RCV-04
