@@ -39,7 +39,7 @@ def create(proto):
         "stream_is_not_pgm": (socket.AF_INET, socket.SOCK_STREAM),
         "dgram_is_not_pgm": (socket.AF_INET, socket.SOCK_DGRAM),
         "seqpacket_is_not_pgm": (socket.AF_INET, socket.SOCK_SEQPACKET),
-        "no_ipv6_yet": (socket.AF_INET6, socket.SOCK_RDM),
+        "ipv6_dgram_is_not_pgm": (socket.AF_INET6, socket.SOCK_DGRAM),
     }
 )
 def refused(case):

@@ -14,6 +14,10 @@ const size_t pgm_layout[] = {
 	offsetof(struct sock, sk_shutdown),
 	offsetof(struct inet_sock, inet_saddr),
 	offsetof(struct inet_sock, mc_list),
+	offsetof(struct inet_sock, pinet6),
+	sizeof(struct ipv6_pinfo),
+	offsetof(struct ipv6_pinfo, mcast_hops),
+	offsetof(struct ipv6_pinfo, ipv6_mc_list),
 	sizeof(struct hrtimer),
 	sizeof(struct proto),
 };
@@ -176,6 +180,26 @@ void pgm_clear_mc_all(struct sock *sk)
 	inet_clear_bit(MC_ALL, sk);
 }
 
+void pgm_clear_mc_all6(struct sock *sk)
+{
+	inet6_clear_bit(MC6_ALL, sk);
+}
+
+unsigned short pgm_sk_family(const struct sock *sk)
+{
+	return sk->sk_family;
+}
+
+struct in6_addr *pgm_sk_v6_rcv_saddr(struct sock *sk)
+{
+	return &sk->sk_v6_rcv_saddr;
+}
+
+struct in6_addr *pgm_sk_v6_daddr(struct sock *sk)
+{
+	return &sk->sk_v6_daddr;
+}
+
 void pgm_prot_inuse_add(struct sock *sk, int n)
 {
 	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, n);
@@ -293,6 +317,21 @@ void pgm_init_child(struct sock *child, struct sock *listener)
 	inet_assign_bit(MC_LOOP, child, inet_test_bit(MC_LOOP, listener));
 }
 
+void pgm_init_child6(struct sock *child, struct ipv6_pinfo *np,
+		     struct sock *listener)
+{
+	struct ipv6_pinfo *from = inet6_sk(listener);
+
+	inet_sk(child)->pinet6 = np;
+	child->sk_ipv6only = listener->sk_ipv6only;
+	np->hop_limit = from->hop_limit;
+	np->mcast_hops = from->mcast_hops;
+	np->mcast_oif = from->mcast_oif;
+	np->tclass = from->tclass;
+	np->pmtudisc = from->pmtudisc;
+	inet6_assign_bit(MC6_LOOP, child, inet6_test_bit(MC6_LOOP, listener));
+}
+
 bool pgm_acceptq_is_full(const struct sock *sk)
 {
 	return sk_acceptq_is_full(sk);
@@ -390,6 +429,21 @@ struct ip_mc_socklist *pgm_mc_next_rcu(const struct ip_mc_socklist *pmc)
 struct ip_sf_socklist *pgm_mc_sflist_rcu(const struct ip_mc_socklist *pmc)
 {
 	return rcu_dereference(pmc->sflist);
+}
+
+struct ipv6_mc_socklist *pgm_mc6_first_rcu(const struct sock *sk)
+{
+	return rcu_dereference(inet6_sk(sk)->ipv6_mc_list);
+}
+
+struct ipv6_mc_socklist *pgm_mc6_next_rcu(const struct ipv6_mc_socklist *mc)
+{
+	return rcu_dereference(mc->next);
+}
+
+struct ip6_sf_socklist *pgm_mc6_sflist_rcu(const struct ipv6_mc_socklist *mc)
+{
+	return rcu_dereference(mc->sflist);
 }
 
 void pgm_spin_lock_init(spinlock_t *lock)
@@ -575,6 +629,31 @@ int pgm_iif(const struct sk_buff *skb)
 	return inet_iif(skb);
 }
 
+bool pgm_is_ipv6(const struct sk_buff *skb)
+{
+	return skb->protocol == htons(ETH_P_IPV6);
+}
+
+const struct in6_addr *pgm_ip6_saddr(const struct sk_buff *skb)
+{
+	return &ipv6_hdr(skb)->saddr;
+}
+
+const struct in6_addr *pgm_ip6_daddr(const struct sk_buff *skb)
+{
+	return &ipv6_hdr(skb)->daddr;
+}
+
+int pgm_iif6(const struct sk_buff *skb)
+{
+	return inet6_iif(skb);
+}
+
+int pgm_sdif6(const struct sk_buff *skb)
+{
+	return inet6_sdif(skb);
+}
+
 void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from)
 {
 	unsigned int i;
@@ -657,6 +736,18 @@ bool pgm_policy_check(struct sock *sk, struct sk_buff *skb)
 	return xfrm4_policy_check(sk, XFRM_POLICY_IN, skb);
 }
 
+bool pgm_policy_check6(struct sock *sk, struct sk_buff *skb)
+{
+	return xfrm6_policy_check(sk, XFRM_POLICY_IN, skb);
+}
+
+void pgm_recv_cmsgs6(struct msghdr *msg, struct sock *sk, struct sk_buff *skb)
+{
+	sock_recv_cmsgs(msg, sk, skb);
+	if (inet6_sk(sk)->rxopt.all)
+		ip6_datagram_recv_ctl(sk, msg, skb);
+}
+
 void pgm_recv_cmsgs(struct msghdr *msg, struct sock *sk, struct sk_buff *skb)
 {
 	sock_recv_cmsgs(msg, sk, skb);
@@ -711,9 +802,9 @@ bool pgm_is_vrf(const struct net_device *dev)
 	return netif_is_l3_master(dev);
 }
 
-int pgm_rt_ifindex(const struct rtable *rt)
+int pgm_dst_ifindex(const struct dst_entry *dst)
 {
-	return rt->dst.dev->ifindex;
+	return dst->dev->ifindex;
 }
 
 bool pgm_dev_is_up(const struct net_device *dev)
@@ -721,9 +812,9 @@ bool pgm_dev_is_up(const struct net_device *dev)
 	return READ_ONCE(dev->flags) & IFF_UP;
 }
 
-unsigned int pgm_dev_mtu(const struct rtable *rt)
+unsigned int pgm_dev_mtu(const struct dst_entry *dst)
 {
-	return READ_ONCE(rt->dst.dev->mtu);
+	return READ_ONCE(dst->dev->mtu);
 }
 
 bool pgm_uses_pmtu(const struct sock *sk)
@@ -731,9 +822,9 @@ bool pgm_uses_pmtu(const struct sock *sk)
 	return ip_sk_use_pmtu(sk);
 }
 
-bool pgm_has_route(struct sock *sk)
+bool pgm_has_route(struct sock *sk, u32 cookie)
 {
-	return __sk_dst_check(sk, 0);
+	return __sk_dst_check(sk, cookie);
 }
 
 void pgm_forget_route(struct sock *sk)
@@ -756,34 +847,64 @@ struct icmphdr *pgm_icmp_hdr(const struct sk_buff *skb)
 	return icmp_hdr(skb);
 }
 
-unsigned int pgm_dst_mtu(const struct rtable *rt)
+unsigned int pgm_dst_mtu(const struct dst_entry *dst)
 {
-	return dst_mtu(&rt->dst);
+	return dst_mtu(dst);
 }
 
-struct net_device *pgm_rt_dev(const struct rtable *rt)
+struct net_device *pgm_dst_dev(const struct dst_entry *dst)
 {
-	return rt->dst.dev;
+	return dst->dev;
 }
 
-void pgm_rt_put(struct rtable *rt)
+void pgm_dst_release(struct dst_entry *dst)
 {
-	ip_rt_put(rt);
+	dst_release(dst);
 }
 
-struct rtable *pgm_cached_rt(struct sock *sk)
+struct dst_entry *pgm_cached_dst(struct sock *sk, u32 cookie)
 {
-	return dst_rtable(dst_clone(__sk_dst_check(sk, 0)));
+	return dst_clone(__sk_dst_check(sk, cookie));
 }
 
-void pgm_cache_rt(struct sock *sk, struct rtable *rt)
+void pgm_cache_dst(struct sock *sk, struct dst_entry *dst)
 {
-	sk_dst_set(sk, dst_clone(&rt->dst));
+	sk_dst_set(sk, dst_clone(dst));
 }
 
-void pgm_skb_set_rt(struct sk_buff *skb, struct rtable *rt)
+void pgm_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst)
 {
-	skb_dst_set(skb, &rt->dst);
+	skb_dst_set(skb, dst);
+}
+
+void pgm_flow6(struct flowi6 *fl6, const struct sock *sk, int oif,
+	       const struct in6_addr *daddr, const struct in6_addr *saddr)
+{
+	fl6->flowi6_oif = oif;
+	fl6->flowi6_mark = READ_ONCE(sk->sk_mark);
+	fl6->flowi6_uid = sk_uid(sk);
+	fl6->flowi6_proto = IPPROTO_PGM;
+	fl6->daddr = *daddr;
+	fl6->saddr = *saddr;
+	fl6->flowlabel = ip6_make_flowinfo(inet6_sk(sk)->tclass, 0);
+	security_sk_classify_flow(sk, flowi6_to_flowi_common(fl6));
+}
+
+void pgm_flow6_udp(struct flowi6 *fl6, __be16 sport, __be16 dport)
+{
+	fl6->flowi6_proto = IPPROTO_UDP;
+	fl6->fl6_sport = sport;
+	fl6->fl6_dport = dport;
+}
+
+u32 pgm_dst_cookie6(const struct dst_entry *dst)
+{
+	return rt6_get_cookie(dst_rt6_info(dst));
+}
+
+void pgm_allow_fragments6(struct sk_buff *skb, const struct sock *sk)
+{
+	skb->ignore_df = ip6_sk_ignore_df(sk);
 }
 
 void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk)
@@ -796,16 +917,16 @@ void pgm_clear_ipcb(struct sk_buff *skb)
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 }
 
-__u8 pgm_dont_fragment(const struct sock *sk, const struct rtable *rt)
+__u8 pgm_dont_fragment(const struct sock *sk, const struct dst_entry *dst)
 {
-	return ip_dont_fragment(sk, &rt->dst);
+	return ip_dont_fragment(sk, dst);
 }
 
-u8 pgm_unicast_ttl(const struct sock *sk, const struct rtable *rt)
+u8 pgm_unicast_ttl(const struct sock *sk, const struct dst_entry *dst)
 {
 	int ttl = READ_ONCE(inet_sk(sk)->uc_ttl);
 
-	return ttl < 0 ? ip4_dst_hoplimit(&rt->dst) : ttl;
+	return ttl < 0 ? ip4_dst_hoplimit(dst) : ttl;
 }
 
 int pgm_join(struct sock *sk, __be32 group, int ifindex)
@@ -833,6 +954,17 @@ int pgm_join_source(struct sock *sk, __be32 group, __be32 source, int ifindex)
 			     KERNEL_SOCKPTR(&request), sizeof(request));
 }
 
+int pgm_join6(struct sock *sk, const struct in6_addr *group, int ifindex)
+{
+	struct ipv6_mreq mreq = {
+		.ipv6mr_multiaddr = *group,
+		.ipv6mr_ifindex = ifindex,
+	};
+
+	return ipv6_setsockopt(sk, SOL_IPV6, IPV6_ADD_MEMBERSHIP,
+			       KERNEL_SOCKPTR(&mreq), sizeof(mreq));
+}
+
 int pgm_ip_setsockopt(struct sock *sk, int name, void *value, unsigned int len)
 {
 	return ip_setsockopt(sk, SOL_IP, name, KERNEL_SOCKPTR(value), len);
@@ -844,6 +976,11 @@ void pgm_udp_encap(struct sock *sk,
 	WRITE_ONCE(udp_sk(sk)->encap_rcv, receive);
 	WRITE_ONCE(udp_sk(sk)->encap_type, 1);
 	udp_tunnel_encap_enable(sk);
+}
+
+void pgm_set_v6only(struct sock *sk)
+{
+	ip6_sock_set_v6only(sk);
 }
 
 void pgm_fill_udp(struct sk_buff *skb, __be16 sport, __be16 dport)

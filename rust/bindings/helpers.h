@@ -11,6 +11,7 @@
 #include <linux/in.h>
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/notifier.h>
@@ -29,11 +30,15 @@
 #include <net/inet_common.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
+#include <net/ip6_checksum.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 #include <net/protocol.h>
 #include <net/route.h>
 #include <net/sock.h>
+#include <net/transp_v6.h>
 #include <net/udp.h>
 #include <net/udp_tunnel.h>
 #include <net/xfrm.h>
@@ -91,6 +96,10 @@ void pgm_state_change(struct sock *sk);
 void pgm_poll_wait(struct file *file, struct socket *sock, poll_table *wait);
 bool pgm_net_raw_capable(const struct sock *sk);
 void pgm_clear_mc_all(struct sock *sk);
+void pgm_clear_mc_all6(struct sock *sk);
+unsigned short pgm_sk_family(const struct sock *sk);
+struct in6_addr *pgm_sk_v6_rcv_saddr(struct sock *sk);
+struct in6_addr *pgm_sk_v6_daddr(struct sock *sk);
 void pgm_prot_inuse_add(struct sock *sk, int n);
 void pgm_sk_set_daddr(struct sock *sk, __be32 addr);
 void pgm_sk_set_state(struct sock *sk, int state);
@@ -112,6 +121,8 @@ u64 pgm_hash_tsi(u64 tsi, const siphash_key_t *key);
 int pgm_sk_bound_dev(const struct sock *sk);
 bool pgm_sk_reuse(const struct sock *sk);
 void pgm_init_child(struct sock *child, struct sock *listener);
+void pgm_init_child6(struct sock *child, struct ipv6_pinfo *np,
+		     struct sock *listener);
 bool pgm_acceptq_is_full(const struct sock *sk);
 void pgm_acceptq_added(struct sock *sk);
 void pgm_acceptq_removed(struct sock *sk);
@@ -131,6 +142,9 @@ struct sock *pgm_next_bind_rcu(struct sock *sk);
 struct ip_mc_socklist *pgm_mc_first_rcu(const struct sock *sk);
 struct ip_mc_socklist *pgm_mc_next_rcu(const struct ip_mc_socklist *pmc);
 struct ip_sf_socklist *pgm_mc_sflist_rcu(const struct ip_mc_socklist *pmc);
+struct ipv6_mc_socklist *pgm_mc6_first_rcu(const struct sock *sk);
+struct ipv6_mc_socklist *pgm_mc6_next_rcu(const struct ipv6_mc_socklist *mc);
+struct ip6_sf_socklist *pgm_mc6_sflist_rcu(const struct ipv6_mc_socklist *mc);
 
 /* looking at sockets from outside (observe.rs); also for pgm_diag.ko */
 struct pgm_place {
@@ -192,6 +206,11 @@ struct iphdr *pgm_ip_hdr(const struct sk_buff *skb);
 int pgm_sdif(const struct sk_buff *skb);
 struct net *pgm_skb_net(const struct sk_buff *skb);
 int pgm_iif(const struct sk_buff *skb);
+bool pgm_is_ipv6(const struct sk_buff *skb);
+const struct in6_addr *pgm_ip6_saddr(const struct sk_buff *skb);
+const struct in6_addr *pgm_ip6_daddr(const struct sk_buff *skb);
+int pgm_iif6(const struct sk_buff *skb);
+int pgm_sdif6(const struct sk_buff *skb);
 /* The payload of a packet in the transmit window, in pages that it shares. */
 struct pgm_pages {
 	unsigned int len;
@@ -207,6 +226,8 @@ int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from);
 int pgm_transport_offset(const struct sk_buff *skb);
 bool pgm_filter_refuses(struct sock *sk, struct sk_buff *skb);
 bool pgm_policy_check(struct sock *sk, struct sk_buff *skb);
+bool pgm_policy_check6(struct sock *sk, struct sk_buff *skb);
+void pgm_recv_cmsgs6(struct msghdr *msg, struct sock *sk, struct sk_buff *skb);
 void pgm_recv_cmsgs(struct msghdr *msg, struct sock *sk, struct sk_buff *skb);
 int pgm_copy_datagram(const struct sk_buff *skb, int offset,
 		      struct msghdr *msg, int len);
@@ -220,33 +241,42 @@ long pgm_ptr_err(const void *ptr);
 struct net *pgm_notified_dev_net(void *info);
 struct net *pgm_ifa_net(const struct in_ifaddr *ifa);
 bool pgm_is_vrf(const struct net_device *dev);
-int pgm_rt_ifindex(const struct rtable *rt);
+int pgm_dst_ifindex(const struct dst_entry *dst);
 bool pgm_dev_is_up(const struct net_device *dev);
-unsigned int pgm_dev_mtu(const struct rtable *rt);
+unsigned int pgm_dev_mtu(const struct dst_entry *dst);
 bool pgm_uses_pmtu(const struct sock *sk);
-bool pgm_has_route(struct sock *sk);
+bool pgm_has_route(struct sock *sk, u32 cookie);
 void pgm_forget_route(struct sock *sk);
 bool pgm_wants_errors(const struct sock *sk);
 bool pgm_error_queue_empty(const struct sock *sk);
 struct icmphdr *pgm_icmp_hdr(const struct sk_buff *skb);
-unsigned int pgm_dst_mtu(const struct rtable *rt);
-struct net_device *pgm_rt_dev(const struct rtable *rt);
-void pgm_rt_put(struct rtable *rt);
-struct rtable *pgm_cached_rt(struct sock *sk);
-void pgm_cache_rt(struct sock *sk, struct rtable *rt);
-void pgm_skb_set_rt(struct sk_buff *skb, struct rtable *rt);
+unsigned int pgm_dst_mtu(const struct dst_entry *dst);
+struct net_device *pgm_dst_dev(const struct dst_entry *dst);
+void pgm_dst_release(struct dst_entry *dst);
+struct dst_entry *pgm_cached_dst(struct sock *sk, u32 cookie);
+void pgm_cache_dst(struct sock *sk, struct dst_entry *dst);
+void pgm_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst);
 void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk);
 void pgm_clear_ipcb(struct sk_buff *skb);
-__u8 pgm_dont_fragment(const struct sock *sk, const struct rtable *rt);
-u8 pgm_unicast_ttl(const struct sock *sk, const struct rtable *rt);
+__u8 pgm_dont_fragment(const struct sock *sk, const struct dst_entry *dst);
+u8 pgm_unicast_ttl(const struct sock *sk, const struct dst_entry *dst);
 int pgm_ip_setsockopt(struct sock *sk, int name, void *value,
 		      unsigned int len);
 int pgm_join_source(struct sock *sk, __be32 group, __be32 source, int ifindex);
 int pgm_join(struct sock *sk, __be32 group, int ifindex);
 
+/* IPv6 output */
+void pgm_flow6(struct flowi6 *fl6, const struct sock *sk, int oif,
+	       const struct in6_addr *daddr, const struct in6_addr *saddr);
+void pgm_flow6_udp(struct flowi6 *fl6, __be16 sport, __be16 dport);
+u32 pgm_dst_cookie6(const struct dst_entry *dst);
+void pgm_allow_fragments6(struct sk_buff *skb, const struct sock *sk);
+int pgm_join6(struct sock *sk, const struct in6_addr *group, int ifindex);
+
 /* UDP encapsulation */
 void pgm_udp_encap(struct sock *sk,
 		   int (*receive)(struct sock *sk, struct sk_buff *skb));
+void pgm_set_v6only(struct sock *sk);
 void pgm_fill_udp(struct sk_buff *skb, __be16 sport, __be16 dport);
 
 /* user memory */

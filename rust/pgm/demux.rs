@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From the wire to sockets: the handlers of IP protocol 113 and of our UDP ports, and the tables.
+//! From the wire to sockets: the handlers of IP protocol 113, of both versions, and of our UDP ports,
+//! and the tables.
 //!
 //! Downstream packets go to the sessions of their TSI, and to the listeners and datagram sockets
 //! of their data-destination port that joined the group. Unicast upstream packets go to the source
@@ -21,6 +22,7 @@ use crate::net::address;
 use crate::net::membership::{self, Arrival};
 use crate::net::rcu::{Chain, Node, ReadGuard};
 use crate::net::skb::{HeaderCopy, SkBuff};
+use crate::net::udp::Encap;
 use crate::netns::{self, PgmNet, BUCKETS};
 use crate::sock::{Key, PgmSock};
 
@@ -33,8 +35,22 @@ struct Label {
     ddp: u16,
     /// The UDP port of an encapsulated packet, 0 for a native one.
     udp: u16,
+    /// It was sent to a group.
+    multicast: bool,
     kind: PacketType,
     arrival: Arrival,
+}
+
+impl Label {
+    /// Whether the packet travelled as those of a socket do.
+    fn matches(&self, encap: Encap) -> bool {
+        let port = if self.multicast {
+            encap.mcast
+        } else {
+            encap.ucast
+        };
+        self.udp == port
+    }
 }
 
 /// `net_protocol.handler`. Never negative: that would mean another protocol.
@@ -89,12 +105,14 @@ fn label(skb: &SkBuff, udp: u16, packet: &Packet<'_>) -> Result<Label, Discard> 
     if packet.header.checksum != 0 && skb.checksum_is_bad() {
         return Err(Discard::Checksum);
     }
+    let arrival = skb.arrival();
     Ok(Label {
         tsi: packet.tsi(),
         ddp: packet.data_port(),
         udp,
+        multicast: arrival.group.is_multicast(),
         kind: packet.header.kind,
-        arrival: skb.arrival(),
+        arrival,
     })
 }
 
@@ -129,7 +147,7 @@ unsafe fn dispatch(
         skb: Some(skb),
         last: None,
     };
-    if label.arrival.group.is_multicast() {
+    if label.multicast {
         // SAFETY: Inside the read section.
         unsafe { to_receivers(&guard, tables, label, &mut delivery) };
     } else if let Some(label) = of_unreachable_parent(&packet, label) {
@@ -139,7 +157,7 @@ unsafe fn dispatch(
         // SAFETY: Inside the read section.
         if let Some(sk) = unsafe { find_source(&guard, tables, label.tsi) } {
             // SAFETY: As above; it is constant.
-            if unsafe { (*sk.as_ptr()).encap.ucast } == label.udp {
+            if label.matches(unsafe { (*sk.as_ptr()).encap }) {
                 delivery.add(sk);
             }
         }
@@ -216,7 +234,7 @@ unsafe fn to_receivers(
                 && key.ddp == label.ddp
                 && key.group == label.arrival.group
                 && (key.iif == label.arrival.iif || key.iif == label.arrival.sdif)
-                && (*sk.as_ptr()).encap.mcast == label.udp
+                && label.matches((*sk.as_ptr()).encap)
                 && is_open(sk)
             {
                 delivery.add(sk);
@@ -244,8 +262,9 @@ unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, label: Label) -> bool {
     unsafe {
         let bound = address::bound(sk);
         let dev = b::pgm_sk_bound_dev(sk);
-        encap.mcast == label.udp
+        label.matches(encap)
             && b::pgm_sk_num(sk) == label.ddp
+            && bound.is_v4() == label.arrival.group.is_v4()
             && (bound.is_unspecified() || bound == label.arrival.group)
             && label.arrival.is_for(dev)
             && membership::joined(guard, sk, label.arrival)
@@ -414,6 +433,7 @@ pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
                 let (mine, theirs) = (address::bound(sock), address::bound(other));
                 encap != (*sk).encap
                     || b::pgm_sk_num(other) != port
+                    || mine.is_v4() != theirs.is_v4()
                     || (mine != theirs && !mine.is_unspecified() && !theirs.is_unspecified())
                     || (b::pgm_sk_reuse(sock) && b::pgm_sk_reuse(other))
             })

@@ -17,7 +17,8 @@ use crate::counters::{self, Counter};
 use crate::events::{self, Event};
 use crate::link;
 use crate::net::lock::{BhLock, Locked};
-use crate::net::output::Path;
+use crate::net::membership;
+use crate::net::output::{Alert, Path};
 use crate::net::skb::{RxInfo, SkBuff};
 use crate::net::{output, timer};
 use crate::netns;
@@ -277,10 +278,11 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
         let state: &mut State = sk;
         let path = state.path;
         // SAFETY: Constant.
-        let alert = state.options.router_alert(unsafe { (*this).encap });
+        let encap = unsafe { (*this).encap };
         if let Some(source) = &mut state.source {
             if let Some(packet) = source.poll_transmit(now, &mut buf) {
                 let payload = packet.payload.map(|payload| payload.as_ptr());
+                let alert = state.options.router_alert(!path.group.is_v4(), encap);
                 send(this, path, alert, &packet, &buf, payload);
                 now = timer::now();
                 continue;
@@ -289,12 +291,15 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
         match &mut state.receive {
             Receive::Session(_) if state.ended => break,
             Receive::Session(session) => match session.poll_transmit(now, &mut buf) {
-                Some(packet) => send(this, path, alert, &packet, &buf, None),
+                Some(packet) => send(this, path, None, &packet, &buf, None),
                 None => break,
             },
             Receive::Datagram(peers) => match peers.poll_transmit(now, &mut buf) {
                 Some((group, packet)) => {
-                    send(this, Path { group, ..path }, alert, &packet, &buf, None);
+                    // SAFETY: The socket is live.
+                    let oif = unsafe { membership::interface_of(this.cast(), group) }.unwrap_or(0);
+                    let path = Path { group, oif, ..path };
+                    send(this, path, None, &packet, &buf, None);
                 }
                 None => break,
             },
@@ -313,7 +318,7 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
 pub(crate) fn send<P>(
     sk: *mut PgmSock,
     path: Path,
-    router_alert: bool,
+    alert: Alert,
     packet: &Transmit<'_, P>,
     buf: &[u8],
     payload: Option<*const b::pgm_pages>,
@@ -330,7 +335,7 @@ pub(crate) fn send<P>(
                 sk,
                 path,
                 destination,
-                packet.router_alert && router_alert,
+                alert.filter(|_| packet.router_alert),
                 header,
                 payload,
                 packet.completes,

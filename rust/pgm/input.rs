@@ -12,7 +12,9 @@ use pgm_core::{settings, Discard, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
 use crate::counters::{self, Counter};
+use crate::net::address;
 use crate::net::lock::{BhLock, Locked};
+use crate::net::membership;
 use crate::net::output::Path;
 use crate::net::skb::{HeaderCopy, SkBuff};
 use crate::net::timer;
@@ -103,7 +105,14 @@ fn feed(
     skb: SkBuff,
 ) -> Result<(), Discard> {
     // SAFETY: The socket is live and locked; the skb is ours.
-    if !unsafe { b::pgm_policy_check(sk.sock(), skb.as_ptr()) } {
+    let permitted = unsafe {
+        if address::is_v6(sk.sock()) {
+            b::pgm_policy_check6(sk.sock(), skb.as_ptr())
+        } else {
+            b::pgm_policy_check(sk.sock(), skb.as_ptr())
+        }
+    };
+    if !permitted {
         skb.discard();
         return Err(Discard::Filtered);
     }
@@ -136,12 +145,15 @@ fn receive_unicast(sk: &mut Locked<'_>, now: Instant, packet: &Packet<'_>) -> Re
     match &mut state.receive {
         Receive::Session(session) => {
             if let Some(copy) = session.handle_unicast(now, packet, &mut buf)? {
-                engine::send(this, path, false, &copy, &buf, None);
+                engine::send(this, path, None, &copy, &buf, None);
             }
         }
         Receive::Datagram(peers) => {
             if let Some((group, copy)) = peers.handle_unicast(now, packet, &mut buf)? {
-                engine::send(this, Path { group, ..path }, false, &copy, &buf, None);
+                // SAFETY: The socket is live.
+                let oif = unsafe { membership::interface_of(this.cast(), group) }.unwrap_or(0);
+                let path = Path { group, oif, ..path };
+                engine::send(this, path, None, &copy, &buf, None);
             }
         }
         Receive::Idle | Receive::Listener(_) => return Err(Discard::NoSocket),

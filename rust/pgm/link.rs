@@ -19,7 +19,7 @@ use pgm_wire::Addr;
 use crate::net::address;
 use crate::net::lock::{BhLock, Locked};
 use crate::net::membership;
-use crate::net::output::Way;
+use crate::net::output::{self, Way};
 use crate::net::rcu::{Chain, Node, ReadGuard};
 use crate::net::timer;
 use crate::netns::{self, BUCKETS};
@@ -238,7 +238,7 @@ pub(crate) fn follow(sk: &mut Locked<'_>, now: Instant) -> Result {
     if sk.link.pmtu.is_some_and(|(_, until)| until <= now) {
         sk.link.pmtu = None;
     // SAFETY: The lock is held.
-    } else if unsafe { b::pgm_has_route(sk.sock()) } {
+    } else if unsafe { output::has_route(sk.sock()) } {
         return Ok(());
     }
     let (this, path, wanted) = (sk.as_ptr(), sk.path, sk.link.wanted);
@@ -268,7 +268,7 @@ pub(crate) fn take(sk: &mut Locked<'_>, way: &Way) {
         way.cache(sk.sock());
         sk.path.mtu = way.mtu(sk.sock());
         if let Some((pmtu, _)) = sk.link.pmtu {
-            if b::pgm_uses_pmtu(sk.sock()) {
+            if output::uses_pmtu(sk.sock()) {
                 sk.path.mtu = sk.path.mtu.min(pmtu);
             }
         }

@@ -23,7 +23,7 @@ use crate::net::rcu::ReadGuard;
 use crate::net::skb::SkBuff;
 use crate::net::timer;
 use crate::netns;
-use crate::sock::{random_u64, Key, PgmSock, Receive, State};
+use crate::sock::{random_u64, Key, PgmSock, PgmSock6, Receive, State};
 use crate::{demux, input};
 
 impl Listener {
@@ -114,14 +114,13 @@ fn check(sk: &mut Locked<'_>) -> Result {
 ///
 /// `sk` is a live socket that the caller does not hold locked.
 unsafe fn join(sk: *mut b::sock, group: Addr) -> Result {
-    let inet: *mut b::inet_sock = sk.cast();
     // SAFETY: By the caller.
     unsafe {
-        if membership::is_member(&ReadGuard::new(), sk, group) {
+        if membership::interface_of(sk, group).is_some() {
             return Ok(());
         }
-        let bound = b::pgm_sk_bound_dev(sk);
-        let oif = match (bound, (*inet).mc_index) {
+        let chosen = address::multicast_choice(sk);
+        let oif = match (b::pgm_sk_bound_dev(sk), chosen) {
             (0, chosen) => chosen,
             // Joining on a VRF would reach none of its interfaces: the route in it names one.
             (vrf, 0) if is_vrf(sk, vrf) => way_in(sk, vrf, group)?,
@@ -153,7 +152,7 @@ unsafe fn way_in(sk: *mut b::sock, vrf: i32, group: Addr) -> Result<i32> {
     // SAFETY: By the caller.
     unsafe {
         let sk = UserLock::new(sk).ok_or(EINVAL)?;
-        let none = crate::net::address::ANY4;
+        let none = address::ANY4;
         Ok(Way::find(sk.as_ptr(), vrf, group, none, 0)?.device())
     }
 }
@@ -263,15 +262,15 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
     // SAFETY: The listener is locked; the child is ours alone until it is hashed.
     unsafe {
         let net = b::pgm_sock_net(listener);
-        let child = b::sk_alloc(
-            net,
-            b::PF_INET as c_int,
-            b::GFP_ATOMIC_,
-            addr_of_mut!(crate::ops::PROT),
-            0,
-        );
+        let family = address::family_of(listener) as c_int;
+        let prot = crate::ops::prot(key.group);
+        let child = b::sk_alloc(net, family, b::GFP_ATOMIC_, prot, 0);
         let child = NonNull::new(child).ok_or(Discard::NoMemory)?;
         b::pgm_init_child(child.as_ptr(), listener);
+        if !key.group.is_v4() {
+            let np = addr_of_mut!((*child.as_ptr().cast::<PgmSock6>()).np);
+            b::pgm_init_child6(child.as_ptr(), np, listener);
+        }
         if crate::sock::init(child.as_ptr()) != 0 {
             b::pgm_sock_orphan(child.as_ptr());
             b::pgm_sock_put(child.as_ptr());
@@ -285,6 +284,7 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
         let peer = SocketAddress {
             addr: source,
             port: key.tsi.sport,
+            scope: 0,
         };
         address::set_peer(sock, peer);
         let inet: *mut b::inet_sock = sock.cast();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PGM (RFC 3208) as a socket: `socket(AF_INET, SOCK_RDM, IPPROTO_PGM)`.
+//! PGM (RFC 3208) as a socket: `socket(AF_INET or AF_INET6, SOCK_RDM, IPPROTO_PGM)`.
 //!
 //! The protocol itself is `pgm_core` (engine) and `pgm_wire` (codec), which know nothing of the
 //! kernel. This crate gives them sockets, time, memory and packets.
@@ -44,6 +44,9 @@ module! {
         "net-pf-2-proto-113-type-4",
         "net-pf-2-proto-113",
         "net-pf-2-proto-0-type-4",
+        "net-pf-10-proto-113-type-4",
+        "net-pf-10-proto-113",
+        "net-pf-10-proto-0-type-4",
     ],
 }
 
@@ -70,6 +73,10 @@ fn check_layout() -> Result {
         offset_of!(b::sock, sk_shutdown),
         offset_of!(b::inet_sock, inet_saddr),
         offset_of!(b::inet_sock, mc_list),
+        offset_of!(b::inet_sock, pinet6),
+        size_of::<b::ipv6_pinfo>(),
+        offset_of!(b::ipv6_pinfo, mcast_hops),
+        offset_of!(b::ipv6_pinfo, ipv6_mc_list),
         size_of::<b::hrtimer>(),
         size_of::<b::proto>(),
     ];

@@ -3,16 +3,18 @@
 //! What the kernel calls: the tables `proto`, `proto_ops`, `inet_protosw` and `net_protocol`, and
 //! their registration.
 
-use core::mem::size_of;
+use core::mem::{offset_of, size_of};
 use core::ptr::{addr_of, addr_of_mut};
 
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::ModuleMetadata;
 use pgm_bindings as b;
+use pgm_wire::Addr;
 
+use crate::net::address;
 use crate::net::lock::Locked;
-use crate::sock::PgmSock;
+use crate::sock::{PgmSock, PgmSock6};
 use crate::{
     close, demux, engine, icmp, input, link, listener, netns, options, poll, receive, sock, source,
 };
@@ -39,8 +41,29 @@ const fn name<const N: usize>(text: &str) -> [kernel::ffi::c_char; N] {
 }
 
 /// proto_register() and socket accounting write to it.
-pub(crate) static mut PROT: b::proto = b::proto {
+static mut PROT: b::proto = b::proto {
     name: name("PGM"),
+    obj_size: size_of::<PgmSock>() as u32,
+    ..COMMON
+};
+
+static mut PROT6: b::proto = b::proto {
+    name: name("PGMv6"),
+    obj_size: size_of::<PgmSock6>() as u32,
+    ipv6_pinfo_offset: offset_of!(PgmSock6, np) as u32,
+    ..COMMON
+};
+
+/// What sockets of this group's family are made by.
+pub(crate) fn prot(group: Addr) -> *mut b::proto {
+    if group.is_v4() {
+        addr_of_mut!(PROT)
+    } else {
+        addr_of_mut!(PROT6)
+    }
+}
+
+const COMMON: b::proto = b::proto {
     owner: OWNER,
     close: Some(close::close),
     init: Some(sock::init),
@@ -54,21 +77,33 @@ pub(crate) static mut PROT: b::proto = b::proto {
     unhash: Some(unhash),
     get_port: Some(get_port),
     no_autobind: true,
-    obj_size: size_of::<PgmSock>() as u32,
     ..pin_init::zeroed()
 };
 
 static OPS: Constant<b::proto_ops> = Constant(b::proto_ops {
     family: b::PF_INET as c_int,
-    owner: OWNER,
     release: Some(b::inet_release),
     bind: Some(b::inet_bind),
+    getname: Some(b::inet_getname),
+    ioctl: Some(b::inet_ioctl),
+    ..COMMON_OPS
+});
+
+static OPS6: Constant<b::proto_ops> = Constant(b::proto_ops {
+    family: b::PF_INET6 as c_int,
+    release: Some(b::inet6_release),
+    bind: Some(address::bind6),
+    getname: Some(b::inet6_getname),
+    ioctl: Some(b::inet6_ioctl),
+    ..COMMON_OPS
+});
+
+const COMMON_OPS: b::proto_ops = b::proto_ops {
+    owner: OWNER,
     connect: Some(source::connect),
     socketpair: Some(b::sock_no_socketpair),
     accept: Some(b::inet_accept),
-    getname: Some(b::inet_getname),
     poll: Some(poll::poll),
-    ioctl: Some(b::inet_ioctl),
     gettstamp: Some(b::sock_gettstamp),
     listen: Some(listener::listen),
     shutdown: Some(close::shutdown),
@@ -78,7 +113,7 @@ static OPS: Constant<b::proto_ops> = Constant(b::proto_ops {
     recvmsg: Some(receive::recvmsg),
     mmap: Some(b::sock_no_mmap),
     ..pin_init::zeroed()
-});
+};
 
 /// inet_register_protosw() links it into a list.
 static mut PROTOSW: b::inet_protosw = b::inet_protosw {
@@ -89,11 +124,26 @@ static mut PROTOSW: b::inet_protosw = b::inet_protosw {
     ..pin_init::zeroed()
 };
 
+static mut PROTOSW6: b::inet_protosw = b::inet_protosw {
+    type_: b::sock_type_SOCK_RDM as u16,
+    protocol: b::IPPROTO_PGM as u16,
+    prot: addr_of_mut!(PROT6),
+    ops: addr_of!(OPS6.0),
+    ..pin_init::zeroed()
+};
+
 /// `no_policy`: each socket checks its own policy.
 static PROTOCOL: Constant<b::net_protocol> = Constant(b::net_protocol {
     handler: Some(demux::receive),
     err_handler: Some(icmp::error),
     _bitfield_1: b::__BindgenBitfieldUnit::new([1]),
+    ..pin_init::zeroed()
+});
+
+/// The same for IPv6. FINAL: IP itself looks whether the host joined the group.
+static PROTOCOL6: Constant<b::inet6_protocol> = Constant(b::inet6_protocol {
+    handler: Some(demux::receive),
+    flags: b::INET6_PROTO_NOPOLICY | b::INET6_PROTO_FINAL,
     ..pin_init::zeroed()
 });
 
@@ -180,6 +230,15 @@ impl Registration {
             this.steps = 5;
             kernel::error::to_result(b::register_inetaddr_notifier(addr_of_mut!(link::ADDRESSES)))?;
             this.steps = 6;
+            // A kernel that was booted with ipv6.disable=1 takes these, too, and never calls us.
+            kernel::error::to_result(b::proto_register(addr_of_mut!(PROT6), 1))?;
+            this.steps = 7;
+            if b::inet6_add_protocol(addr_of!(PROTOCOL6.0), b::IPPROTO_PGM as u8) != 0 {
+                return Err(EAGAIN);
+            }
+            this.steps = 8;
+            kernel::error::to_result(b::inet6_register_protosw(addr_of_mut!(PROTOSW6)))?;
+            this.steps = 9;
         }
         Ok(this)
     }
@@ -189,6 +248,12 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: Undoes what `new` did; no socket is left, or the module would be in use.
         unsafe {
+            if self.steps >= 9 {
+                b::inet6_unregister_protosw(addr_of_mut!(PROTOSW6));
+            }
+            if self.steps >= 8 {
+                b::inet6_del_protocol(addr_of!(PROTOCOL6.0), b::IPPROTO_PGM as u8);
+            }
             if self.steps >= 6 {
                 b::unregister_inetaddr_notifier(addr_of_mut!(link::ADDRESSES));
             }
@@ -207,6 +272,9 @@ impl Drop for Registration {
             if self.steps >= 1 {
                 // Sockets are freed by RCU callbacks.
                 b::rcu_barrier();
+                if self.steps >= 7 {
+                    b::proto_unregister(addr_of_mut!(PROT6));
+                }
                 b::proto_unregister(addr_of_mut!(PROT));
             }
         }

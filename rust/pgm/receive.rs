@@ -11,7 +11,7 @@ use pgm_core::settings;
 use pgm_wire::Tsi;
 
 use crate::engine;
-use crate::net::address::SocketAddress;
+use crate::net::address;
 use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::skb::{RxInfo, SkBuff};
 use crate::net::timer;
@@ -268,12 +268,12 @@ unsafe fn describe(
             (*msg).msg_flags |= b::MSG_NOTIFICATION;
             return;
         }
-        let from = SocketAddress {
-            addr: SkBuff::source_of(skb),
-            port: info.tsi.sport,
-        };
-        from.write(msg);
-        b::pgm_recv_cmsgs(msg, sk, skb);
+        SkBuff::sender(skb, info.tsi.sport).write(msg);
+        if address::is_v6(sk) {
+            b::pgm_recv_cmsgs6(msg, sk, skb);
+        } else {
+            b::pgm_recv_cmsgs(msg, sk, skb);
+        }
         if rcvinfo {
             put_rcvinfo(msg, info.tsi, info);
         }

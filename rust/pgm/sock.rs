@@ -17,7 +17,7 @@ use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 use crate::cork::Cork;
 use crate::link::Link;
 use crate::listener::Listener;
-use crate::net::address::ANY4;
+use crate::net::address::{self, ANY4};
 use crate::net::heap::KernelHeap;
 use crate::net::output::Path;
 use crate::net::skb::{SkBuff, TxPayload};
@@ -58,6 +58,13 @@ pub(crate) struct PgmSock {
     pub(crate) next: *mut PgmSock,
     /// Owned; only followed under the socket lock, or when the socket is destroyed.
     pub(crate) state: *mut State,
+}
+
+/// A socket of IPv6. The kernel finds its part by `proto.ipv6_pinfo_offset`.
+#[repr(C)]
+pub(crate) struct PgmSock6 {
+    sk: PgmSock,
+    pub(crate) np: b::ipv6_pinfo,
 }
 
 /// What the demultiplexer matches of a session or a source.
@@ -185,7 +192,11 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         timer::setup(this, crate::engine::fire);
         (*sk).sk_destruct = Some(destruct);
         (*sk).sk_rcvbuf = defaults.get(&settings::RCVBUF) as c_int;
-        b::pgm_clear_mc_all(sk);
+        if address::is_v6(sk) {
+            b::pgm_clear_mc_all6(sk);
+        } else {
+            b::pgm_clear_mc_all(sk);
+        }
         b::pgm_sock_set_flag(sk, b::sock_flags_SOCK_RCU_FREE);
         b::pgm_prot_inuse_add(sk, 1);
     }
@@ -206,6 +217,10 @@ unsafe extern "C" fn destruct(sk: *mut b::sock) {
         if !state.is_null() {
             drop(KBox::from_raw(state));
         }
-        b::inet_sock_destruct(sk);
+        if address::is_v6(sk) {
+            b::inet6_sock_destruct(sk);
+        } else {
+            b::inet_sock_destruct(sk);
+        }
     }
 }

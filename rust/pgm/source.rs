@@ -14,7 +14,7 @@ use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
 use crate::cork::Part;
 use crate::counters::{self, Counter};
-use crate::net::address::{self, SocketAddress};
+use crate::net::address::{self, SocketAddress, ANY4};
 use crate::net::heap::KernelHeap;
 use crate::net::lock::{Locked, UserLock};
 use crate::net::output::{self, Path, Way};
@@ -39,9 +39,9 @@ const TSDU_MIN: u32 = FRAGMENT_HEADER + 64;
 /// # Safety
 ///
 /// `addr` points to `len` bytes in kernel memory.
-unsafe fn read_group(addr: *const u8, len: usize) -> Result<SocketAddress> {
+unsafe fn read_group(sk: &Locked<'_>, addr: *const u8, len: usize) -> Result<SocketAddress> {
     // SAFETY: By the caller.
-    let group = unsafe { SocketAddress::read(addr, len)? };
+    let group = unsafe { SocketAddress::read(sk.sock(), addr, len)? };
     if !group.addr.is_multicast() {
         return Err(EADDRNOTAVAIL);
     }
@@ -51,13 +51,10 @@ unsafe fn read_group(addr: *const u8, len: usize) -> Result<SocketAddress> {
     Ok(group)
 }
 
-/// The group a source already sends to.
-fn group_of(sk: &State) -> Option<SocketAddress> {
+/// The group and port that a source already sends to.
+fn group_of(sk: &State) -> Option<(Addr, u16)> {
     let config = sk.source.as_ref()?.config();
-    Some(SocketAddress {
-        addr: config.group,
-        port: config.dport,
-    })
+    Some((config.group, config.dport))
 }
 
 /// `proto_ops.connect`: the socket becomes a source. There is no handshake; SPMs start now.
@@ -83,7 +80,7 @@ pub(crate) unsafe extern "C" fn connect(
             if len >= size_of::<u16>() && u32::from(family.read_unaligned()) == b::AF_UNSPEC {
                 return Err(EOPNOTSUPP);
             }
-            let group = read_group(addr.cast(), len)?;
+            let group = read_group(&sk, addr.cast(), len)?;
             start(&mut sk, group)?;
             (*sock).state = b::socket_state_SS_CONNECTED;
             Ok(())
@@ -101,13 +98,12 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
     let inet: *mut b::inet_sock = sk.sock().cast();
     // SAFETY: The lock is held.
     let (oif, saddr) = unsafe {
-        let bound = b::pgm_sk_bound_dev(sk.sock());
-        let oif = if bound != 0 { bound } else { (*inet).mc_index };
-        let saddr = match (*inet).inet_saddr {
-            0 => (*inet).mc_addr,
+        address::bind_to_scope(sk.sock(), group)?;
+        let saddr = match address::source(sk.sock()) {
+            ANY4 => address::v4((*inet).mc_addr),
             saddr => saddr,
         };
-        (oif, address::v4(saddr))
+        (address::multicast_interface(sk.sock()), saddr)
     };
     let this = sk.as_ptr();
     // SAFETY: The lock is held.
@@ -175,8 +171,8 @@ fn extra(sk: &Locked<'_>) -> u32 {
 /// Bytes that IP, and UDP, add to a repair.
 fn overhead(sk: &Locked<'_>) -> u32 {
     // SAFETY: The lock is held.
-    let encap = unsafe { (*sk.as_ptr()).encap };
-    output::overhead(encap, sk.options.router_alert(encap))
+    let (v6, encap) = unsafe { (address::is_v6(sk.sock()), (*sk.as_ptr()).encap) };
+    output::overhead(v6, encap, sk.options.router_alert(v6, encap))
 }
 
 /// Sees to it that an encapsulated socket receives.
@@ -272,14 +268,14 @@ unsafe fn begin(sk: &mut UserLock<'_>, sock: *mut b::socket, msg: *mut b::msghdr
     kernel::error::to_result(error)?;
     if !name.is_null() {
         // SAFETY: As above.
-        let group = unsafe { read_group(name.cast(), usize::try_from(name_len)?)? };
+        let group = unsafe { read_group(sk, name.cast(), usize::try_from(name_len)?)? };
         match group_of(sk) {
             None => {
                 start(sk, group)?;
                 // SAFETY: `sock` is the socket of this call.
                 unsafe { (*sock).state = b::socket_state_SS_CONNECTED };
             }
-            Some(connected) if connected == group => {}
+            Some(connected) if connected == (group.addr, group.port) => {}
             Some(_) => return Err(EISCONN),
         }
     }

@@ -22,7 +22,7 @@ V4, V4_UDP, V6, V6_UDP = (Variant(version, udp) for version in (4, 6) for udp in
 ALL = (V4, V4_UDP, V6, V6_UDP)
 
 # What the module can do: no case is listed for other variants.
-SUPPORTED = (V4, V4_UDP)
+SUPPORTED = ALL
 
 # UDP ports of PGM_UDP_ENCAP for packets to one host, and to a group.
 UNICAST, MULTICAST = 3055, 3056

@@ -2,7 +2,7 @@
 
 //! Whether a socket joined a group, on this interface and from this source.
 
-use core::ptr::addr_of;
+use core::ptr::{addr_of, null};
 
 use kernel::prelude::*;
 use pgm_bindings as b;
@@ -11,15 +11,19 @@ use pgm_wire::Addr;
 use super::address;
 use super::rcu::ReadGuard;
 
-/// Joins a group as IP_ADD_MEMBERSHIP does.
+/// Joins a group as IP_ADD_MEMBERSHIP and IPV6_JOIN_GROUP do.
 ///
 /// # Safety
 ///
 /// `sk` is a live socket that the calling process does not hold locked.
 pub(crate) unsafe fn join(sk: *mut b::sock, group: Addr, oif: i32) -> Result {
-    let group = address::be32(group)?;
     // SAFETY: By the caller.
-    kernel::error::to_result(unsafe { b::pgm_join(sk, group, oif) })
+    kernel::error::to_result(unsafe {
+        match address::in6(group) {
+            Ok(group) => b::pgm_join6(sk, &group, oif),
+            Err(_) => b::pgm_join(sk, address::be32(group)?, oif),
+        }
+    })
 }
 
 /// Joins the group of a session for itself, so that it outlives its listener: if the listener takes
@@ -99,26 +103,120 @@ impl Arrival {
     }
 }
 
-/// Whether the socket joined the group, on whichever interface.
-///
-/// # Safety
-///
-/// `sk` is a live socket.
-pub(crate) unsafe fn is_member(_guard: &ReadGuard, sk: *const b::sock, group: Addr) -> bool {
-    let Ok(group) = address::be32(group) else {
-        return false;
-    };
-    // SAFETY: The list is freed by RCU; the guard keeps it.
-    unsafe {
-        let mut pmc = b::pgm_mc_first_rcu(sk);
-        while !pmc.is_null() {
-            if (*pmc).multi.imr_multiaddr.s_addr == group {
-                return true;
+/// One group that a socket joined, in the list of its family.
+#[derive(Clone, Copy)]
+enum Membership {
+    V4(*const b::ip_mc_socklist),
+    V6(*const b::ipv6_mc_socklist),
+}
+
+/// The groups that a socket joined.
+struct Memberships<'a> {
+    next: Membership,
+    _guard: &'a ReadGuard,
+}
+
+impl<'a> Memberships<'a> {
+    /// # Safety
+    ///
+    /// `sk` is a socket found inside the read section.
+    unsafe fn of(guard: &'a ReadGuard, sk: *const b::sock) -> Self {
+        // SAFETY: By the caller.
+        let next = unsafe {
+            if address::is_v6(sk) {
+                Membership::V6(b::pgm_mc6_first_rcu(sk))
+            } else {
+                Membership::V4(b::pgm_mc_first_rcu(sk))
             }
-            pmc = b::pgm_mc_next_rcu(pmc);
+        };
+        Self {
+            next,
+            _guard: guard,
         }
     }
-    false
+}
+
+impl Iterator for Memberships<'_> {
+    type Item = Membership;
+
+    fn next(&mut self) -> Option<Membership> {
+        let this = self.next;
+        // SAFETY: The list is freed by RCU; the guard keeps it.
+        self.next = unsafe {
+            match this {
+                Membership::V4(at) if !at.is_null() => Membership::V4(b::pgm_mc_next_rcu(at)),
+                Membership::V6(at) if !at.is_null() => Membership::V6(b::pgm_mc6_next_rcu(at)),
+                _ => return None,
+            }
+        };
+        Some(this)
+    }
+}
+
+impl Membership {
+    /// # Safety
+    ///
+    /// Found inside a read section that still lasts.
+    unsafe fn group(self) -> Addr {
+        // SAFETY: By the caller.
+        unsafe {
+            match self {
+                Self::V4(at) => address::v4((*at).multi.imr_multiaddr.s_addr),
+                Self::V6(at) => address::v6(addr_of!((*at).addr)),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Membership::group`].
+    unsafe fn interface(self) -> i32 {
+        // SAFETY: By the caller.
+        unsafe {
+            match self {
+                Self::V4(at) => (*at).multi.imr_ifindex,
+                Self::V6(at) => (*at).ifindex,
+            }
+        }
+    }
+
+    /// Applies the source filter.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Membership::group`].
+    unsafe fn admits(self, source: Addr) -> bool {
+        // SAFETY: The filter is freed by RCU, and its list has `sl_count` addresses.
+        unsafe {
+            let (mode, listed) = match self {
+                Self::V4(at) => {
+                    let filter = b::pgm_mc_sflist_rcu(at);
+                    let (count, first) = if filter.is_null() {
+                        (0, null())
+                    } else {
+                        (
+                            (*filter).sl_count,
+                            addr_of!((*filter).sl_addr).cast::<u32>(),
+                        )
+                    };
+                    let listed = (0..count as usize).any(|i| address::v4(*first.add(i)) == source);
+                    ((*at).sfmode, listed)
+                }
+                Self::V6(at) => {
+                    let filter = b::pgm_mc6_sflist_rcu(at);
+                    let (count, first) = if filter.is_null() {
+                        (0, null())
+                    } else {
+                        let first = addr_of!((*filter).sl_addr).cast::<b::in6_addr>();
+                        ((*filter).sl_count, first)
+                    };
+                    let listed = (0..count as usize).any(|i| address::v6(first.add(i)) == source);
+                    ((*at).sfmode, listed)
+                }
+            };
+            listed != (mode == b::MCAST_EXCLUDE)
+        }
+    }
 }
 
 /// Membership is per socket here: another socket's join never opens this one, so IP_MULTICAST_ALL
@@ -127,26 +225,44 @@ pub(crate) unsafe fn is_member(_guard: &ReadGuard, sk: *const b::sock, group: Ad
 /// # Safety
 ///
 /// `sk` is a socket found inside the read section.
-pub(crate) unsafe fn joined(_guard: &ReadGuard, sk: *const b::sock, arrival: Arrival) -> bool {
-    let (Ok(group), Ok(source)) = (address::be32(arrival.group), address::be32(arrival.source))
-    else {
-        return false;
-    };
-    // SAFETY: The list and its filters are freed by RCU; the guard keeps them.
+pub(crate) unsafe fn joined(guard: &ReadGuard, sk: *const b::sock, arrival: Arrival) -> bool {
+    // SAFETY: By the caller; the list is walked inside the read section.
     unsafe {
-        let mut pmc = b::pgm_mc_first_rcu(sk);
-        while !pmc.is_null() {
-            let multi = &(*pmc).multi;
-            if multi.imr_multiaddr.s_addr == group
-                && (multi.imr_ifindex == arrival.iif
-                    || (arrival.sdif != 0 && multi.imr_ifindex == arrival.sdif))
-            {
-                return admits(pmc, source);
-            }
-            pmc = b::pgm_mc_next_rcu(pmc);
-        }
+        Memberships::of(guard, sk)
+            .find(|membership| {
+                let interface = membership.interface();
+                membership.group() == arrival.group
+                    && (interface == arrival.iif
+                        || (arrival.sdif != 0 && interface == arrival.sdif))
+            })
+            .is_some_and(|membership| membership.admits(arrival.source))
     }
-    false
+}
+
+/// The interface on which a socket joined a group, if it did.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn interface_of(sk: *const b::sock, group: Addr) -> Option<i32> {
+    let guard = ReadGuard::new();
+    // SAFETY: By the caller; the list is walked inside the read section.
+    unsafe {
+        Memberships::of(&guard, sk)
+            .find(|membership| membership.group() == group)
+            .map(|membership| membership.interface())
+    }
+}
+
+/// Whether a socket joined any group.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn any(sk: *const b::sock) -> bool {
+    let guard = ReadGuard::new();
+    // SAFETY: By the caller.
+    unsafe { Memberships::of(&guard, sk).next().is_some() }
 }
 
 /// Names the interface of each membership.
@@ -155,36 +271,14 @@ pub(crate) unsafe fn joined(_guard: &ReadGuard, sk: *const b::sock, arrival: Arr
 ///
 /// `sk` is a live socket.
 pub(crate) unsafe fn each_interface(
-    _guard: &ReadGuard,
+    guard: &ReadGuard,
     sk: *const b::sock,
     mut visit: impl FnMut(i32),
 ) {
-    // SAFETY: As in [`joined`].
+    // SAFETY: By the caller; the list is walked inside the read section.
     unsafe {
-        let mut pmc = b::pgm_mc_first_rcu(sk);
-        while !pmc.is_null() {
-            visit((*pmc).multi.imr_ifindex);
-            pmc = b::pgm_mc_next_rcu(pmc);
+        for membership in Memberships::of(guard, sk) {
+            visit(membership.interface());
         }
-    }
-}
-
-/// Applies the source filter of one membership.
-///
-/// # Safety
-///
-/// As for [`joined`].
-unsafe fn admits(pmc: *const b::ip_mc_socklist, source: u32) -> bool {
-    // SAFETY: The filter is freed by RCU, and its list has `sl_count` addresses.
-    unsafe {
-        let exclude = (*pmc).sfmode == b::MCAST_EXCLUDE;
-        let filter = b::pgm_mc_sflist_rcu(pmc);
-        if filter.is_null() {
-            return exclude;
-        }
-        let count = (*filter).sl_count;
-        let first = addr_of!((*filter).sl_addr).cast::<u32>();
-        let listed = (0..count as usize).any(|i| *first.add(i) == source);
-        listed != exclude
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PGM packets onto IPv4, natively or inside UDP.
+//! PGM packets onto IP, natively or inside UDP.
+
+use core::ptr::{addr_of, null};
 
 use kernel::ffi::c_int;
 use kernel::prelude::*;
@@ -8,24 +10,36 @@ use pgm_bindings as b;
 use pgm_core::Destination;
 use pgm_wire::{Addr, Sqn};
 
-use super::address::{self, ANY4};
+use super::address::{self, ANY4, ANY6};
+use super::skb::SkBuff;
 use super::udp::Encap;
 use crate::sock::PgmSock;
 
-/// Room in front of the PGM header: link layer, IPv4 header, Router Alert and UDP header.
+/// Room in front of the PGM header: link layer, IP header, Router Alert and UDP header.
 const HEADROOM: u32 = 160;
 /// IP option Router Alert, value 0 (RFC 2113).
 const ROUTER_ALERT: [u8; 4] = [0x94, 0x04, 0, 0];
 
 const IP_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+/// Hop-by-hop options with Router Alert (RFC 2711).
+const HOP_BY_HOP: usize = 8;
 const UDP_HEADER: usize = 8;
 
 /// Bytes in front of the PGM header of a repair, which carries Router Alert if any packet does.
-pub(crate) fn overhead(encap: Encap, router_alert: bool) -> u32 {
-    let alert = if router_alert { ROUTER_ALERT.len() } else { 0 };
+pub(crate) fn overhead(v6: bool, encap: Encap, alert: Alert) -> u32 {
+    let (ip, option) = if v6 {
+        (IPV6_HEADER, HOP_BY_HOP)
+    } else {
+        (IP_HEADER, ROUTER_ALERT.len())
+    };
+    let option = if alert.is_some() { option } else { 0 };
     let udp = if encap.is_native() { 0 } else { UDP_HEADER };
-    (IP_HEADER + alert + udp) as u32
+    (ip + option + udp) as u32
 }
+
+/// The value of Router Alert, if a packet carries it. IPv4 knows 0 only.
+pub(crate) type Alert = Option<u16>;
 
 /// Where the packets of a session leave.
 #[derive(Clone, Copy)]
@@ -50,12 +64,12 @@ impl Path {
 }
 
 /// A route, given back when dropped.
-pub(crate) struct Route(*mut b::rtable);
+pub(crate) struct Route(*mut b::dst_entry);
 
 impl Drop for Route {
     fn drop(&mut self) {
         // SAFETY: The reference is ours.
-        unsafe { b::pgm_rt_put(self.0) };
+        unsafe { b::pgm_dst_release(self.0) };
     }
 }
 
@@ -78,7 +92,28 @@ impl Way {
         saddr: Addr,
         udp: u16,
     ) -> Result<Self> {
-        let (daddr, saddr) = (address::be32(daddr)?, address::be32(saddr)?);
+        // SAFETY: By the caller.
+        unsafe {
+            match daddr {
+                _ if daddr.is_v4() == address::is_v6(sk.cast()) => Err(EAFNOSUPPORT),
+                Addr::V4(_) => Self::find4(sk, oif, daddr, saddr, udp),
+                Addr::V6(_) => Self::find6(sk, oif, daddr, saddr, udp),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Way::find`], with addresses of IPv4.
+    unsafe fn find4(
+        sk: *mut PgmSock,
+        oif: i32,
+        daddr: Addr,
+        saddr: Addr,
+        udp: u16,
+    ) -> Result<Self> {
+        let daddr = address::be32(daddr)?;
+        let saddr = address::be32(saddr)?;
         // SAFETY: An all-zero flow is valid; the helper fills it.
         let mut flow: b::flowi4 = unsafe { core::mem::zeroed() };
         // SAFETY: The socket is valid; on success we own one reference to the route.
@@ -94,8 +129,42 @@ impl Way {
                 return Err(Error::from_errno(b::pgm_ptr_err(route.cast()) as i32));
             }
             Ok(Self {
-                route: Route(route),
+                route: Route(route.cast()),
                 source: address::v4(flow.saddr),
+            })
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Way::find`], with addresses of IPv6.
+    unsafe fn find6(
+        sk: *mut PgmSock,
+        oif: i32,
+        daddr: Addr,
+        saddr: Addr,
+        udp: u16,
+    ) -> Result<Self> {
+        let saddr = if saddr.is_unspecified() { ANY6 } else { saddr };
+        let (daddr, saddr) = (address::in6(daddr)?, address::in6(saddr)?);
+        // SAFETY: An all-zero flow is valid; the helper fills it.
+        let mut flow: b::flowi6 = unsafe { core::mem::zeroed() };
+        // SAFETY: The socket is valid; on success we own one reference to the route.
+        unsafe {
+            let from = (*sk).encap.ucast;
+            let sk: *mut b::sock = sk.cast();
+            b::pgm_flow6(&mut flow, sk, oif, &daddr, &saddr);
+            if udp != 0 {
+                b::pgm_flow6_udp(&mut flow, from.to_be(), udp.to_be());
+            }
+            let net = b::pgm_sock_net(sk);
+            let route = b::ip6_dst_lookup_flow(net, sk, &mut flow, null());
+            if b::pgm_is_err(route.cast()) {
+                return Err(Error::from_errno(b::pgm_ptr_err(route.cast()) as i32));
+            }
+            Ok(Self {
+                route: Route(route),
+                source: address::v6(addr_of!(flow.saddr)),
             })
         }
     }
@@ -107,7 +176,7 @@ impl Way {
     /// `sk` is locked.
     unsafe fn cached(sk: *mut b::sock, source: Addr) -> Option<Self> {
         // SAFETY: By the caller; the reference is ours.
-        let route = unsafe { b::pgm_cached_rt(sk) };
+        let route = unsafe { b::pgm_cached_dst(sk, cookie_of(sk).map_or(0, |cookie| *cookie)) };
         (!route.is_null()).then_some(Self {
             route: Route(route),
             source,
@@ -121,19 +190,24 @@ impl Way {
     /// `sk` is locked.
     pub(crate) unsafe fn cache(&self, sk: *mut b::sock) {
         // SAFETY: By the caller; the socket takes a reference of its own.
-        unsafe { b::pgm_cache_rt(sk, self.route.0) };
+        unsafe {
+            if let Some(cookie) = cookie_of(sk) {
+                *cookie = b::pgm_dst_cookie6(self.route.0);
+            }
+            b::pgm_cache_dst(sk, self.route.0);
+        }
     }
 
     /// The number of its interface.
     pub(crate) fn device(&self) -> i32 {
         // SAFETY: The route holds its device.
-        unsafe { b::pgm_rt_ifindex(self.route.0) }
+        unsafe { b::pgm_dst_ifindex(self.route.0) }
     }
 
     /// Whether its interface is up.
     pub(crate) fn is_up(&self) -> bool {
         // SAFETY: The route holds its device.
-        unsafe { b::pgm_dev_is_up(b::pgm_rt_dev(self.route.0)) }
+        unsafe { b::pgm_dev_is_up(b::pgm_dst_dev(self.route.0)) }
     }
 
     /// The route's MTU, or the interface's if IP_MTU_DISCOVER says so.
@@ -144,7 +218,7 @@ impl Way {
     pub(crate) unsafe fn mtu(&self, sk: *const b::sock) -> u32 {
         // SAFETY: The route is valid.
         let mtu = unsafe {
-            if b::pgm_uses_pmtu(sk) {
+            if uses_pmtu(sk) {
                 b::pgm_dst_mtu(self.route.0)
             } else {
                 b::pgm_dev_mtu(self.route.0)
@@ -169,15 +243,57 @@ impl Way {
 
     /// An address of the outgoing interface, for routes that name none (loopback).
     fn device_address(&self) -> Addr {
+        // An IPv6 route always finds an address, or fails.
+        if !self.source.is_v4() {
+            return self.source;
+        }
         // SAFETY: The route holds its device.
         address::v4(unsafe {
             b::inet_select_addr(
-                b::pgm_rt_dev(self.route.0).cast(),
+                b::pgm_dst_dev(self.route.0).cast(),
                 0,
                 b::rt_scope_t_RT_SCOPE_HOST as c_int,
             )
         })
     }
+}
+
+/// Whether a smaller MTU somewhere on the way counts (IP_MTU_DISCOVER, IPV6_MTU_DISCOVER).
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn uses_pmtu(sk: *const b::sock) -> bool {
+    // SAFETY: By the caller.
+    unsafe {
+        if address::is_v6(sk) {
+            let inet: *const b::inet_sock = sk.cast();
+            u32::from((*(*inet).pinet6).pmtudisc) <= b::IPV6_PMTUDISC_DO
+        } else {
+            b::pgm_uses_pmtu(sk)
+        }
+    }
+}
+
+/// Whether the route of [`Way::cached`] still holds.
+///
+/// # Safety
+///
+/// `sk` is locked.
+pub(crate) unsafe fn has_route(sk: *mut b::sock) -> bool {
+    // SAFETY: By the caller.
+    unsafe { b::pgm_has_route(sk, cookie_of(sk).map_or(0, |cookie| *cookie)) }
+}
+
+/// What a socket's cached route of IPv6 is checked by.
+///
+/// # Safety
+///
+/// `sk` is locked as long as the result lives.
+unsafe fn cookie_of<'a>(sk: *mut b::sock) -> Option<&'a mut u32> {
+    let inet: *mut b::inet_sock = sk.cast();
+    // SAFETY: By the caller.
+    unsafe { address::is_v6(sk).then(|| &mut (*(*inet).pinet6).dst_cookie) }
 }
 
 /// Sends one packet: `header`, then the pages of `payload`. A packet that cannot be sent is lost
@@ -193,7 +309,7 @@ pub(crate) unsafe fn send(
     sk: *mut PgmSock,
     path: Path,
     destination: Destination,
-    router_alert: bool,
+    alert: Alert,
     header: &[u8],
     payload: Option<*const b::pgm_pages>,
     completes: Option<Sqn>,
@@ -209,7 +325,10 @@ pub(crate) unsafe fn send(
     let (daddr, saddr, oif) = match destination {
         Destination::Group | Destination::GroupLocal => (path.group, path.source, path.oif),
         // SAFETY: The socket is valid.
-        Destination::Unicast(addr) => (addr, ANY4, unsafe { b::pgm_sk_bound_dev(sk) }),
+        Destination::Unicast(addr) => match unsafe { b::pgm_sk_bound_dev(sk) } {
+            0 if address::needs_scope(addr) => (addr, ANY4, path.oif),
+            dev => (addr, ANY4, dev),
+        },
     };
     // Only a source has an address of its own; [`crate::link`] keeps its route.
     let keep = !saddr.is_unspecified();
@@ -221,22 +340,18 @@ pub(crate) unsafe fn send(
             Way::find(this, oif, daddr, saddr, port)?
         }
     };
-    let inet: *mut b::inet_sock = sk.cast();
-    // SAFETY: The socket is valid and locked.
-    let ttl = unsafe {
-        match destination {
-            Destination::Group => (*inet).mc_ttl,
-            Destination::GroupLocal => 1,
-            Destination::Unicast(_) => b::pgm_unicast_ttl(sk, way.route.0),
-        }
+    let packet = Outgoing {
+        sk,
+        way,
+        destination,
+        daddr,
+        mtu: path.mtu,
+        alert,
+        udp: (port != 0).then_some((encap.ucast, port)),
     };
-    let (source, daddr) = (address::be32(way.source)?, address::be32(daddr)?);
-    let options: &[u8] = if router_alert { &ROUTER_ALERT } else { &[] };
-    let ip_len = IP_HEADER + options.len();
     let len = u32::try_from(header.len())?;
-
-    // SAFETY: The skb is new and ours until ip_local_out() takes it; every pointer below is to
-    // room that skb_push() and skb_put() just made.
+    // SAFETY: The skb is new and ours until it is sent; what is copied to is room that skb_put()
+    // just made.
     unsafe {
         let skb = b::pgm_alloc_skb(HEADROOM + len, b::GFP_ATOMIC_);
         if skb.is_null() {
@@ -248,56 +363,168 @@ pub(crate) unsafe fn send(
         if let Some(payload) = payload {
             b::pgm_share_pages(skb, payload);
         }
-        if port != 0 {
+        if packet.udp.is_some() {
             b::skb_push(skb, UDP_HEADER as u32);
-            b::pgm_reset_transport(skb);
-            b::pgm_fill_udp(skb, encap.ucast.to_be(), port.to_be());
-            b::udp_set_csum(false, skb, source, daddr, (*skb).len as c_int);
-        } else {
-            b::pgm_reset_transport(skb);
         }
-        let ip = b::skb_push(skb, ip_len as u32).cast::<b::iphdr>();
-        b::pgm_reset_network(skb);
-        let first = (4u8 << 4) | (ip_len / 4) as u8;
-        ip.cast::<u8>().write(first);
-        (*ip).tos = (*inet).tos;
-        let limit = match destination {
-            Destination::Unicast(_) => way.mtu(sk),
-            _ => path.mtu,
-        };
-        // A repair may be larger than a packet may be by now: then IP cuts it, unless
-        // IP_MTU_DISCOVER forbids that.
-        let forbidden = matches!(
-            u32::from((*inet).pmtudisc),
-            b::IP_PMTUDISC_DO | b::IP_PMTUDISC_PROBE
-        );
-        let fits = (*skb).len <= limit && b::pgm_dont_fragment(sk, way.route.0) != 0;
-        (*ip).frag_off = if forbidden || fits {
-            (b::IP_DF as u16).to_be()
-        } else {
-            0
-        };
-        (*ip).ttl = ttl;
-        (*ip).protocol = if port == 0 {
-            b::IPPROTO_PGM
-        } else {
-            b::IPPROTO_UDP
-        } as u8;
-        (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr = source;
-        (*ip).__bindgen_anon_1.__bindgen_anon_1.daddr = daddr;
-        core::ptr::copy_nonoverlapping(options.as_ptr(), ip.cast::<u8>().add(20), options.len());
+        b::pgm_reset_transport(skb);
         b::skb_set_owner_w(skb, sk);
         b::pgm_clear_ipcb(skb);
         b::pgm_set_tx_meta(skb, sk);
         if let Some(sqn) = completes {
             b::pgm_tx_timestamp(skb, sk, sqn.get());
         }
-        let net = b::pgm_sock_net(sk);
-        b::pgm_skb_set_rt(skb, way.route.0);
-        core::mem::forget(way);
-        b::pgm_select_ident(net, skb, sk);
-        // A negative answer means lost on this host, like NET_XMIT_DROP on the way.
-        let _ = b::ip_local_out(net, sk, skb);
+        match daddr {
+            Addr::V4(_) => packet.send4(skb),
+            Addr::V6(_) => packet.send6(skb),
+        }
     }
-    Ok(())
+}
+
+/// A packet and what IP must know of it.
+struct Outgoing {
+    sk: *mut b::sock,
+    way: Way,
+    destination: Destination,
+    daddr: Addr,
+    /// Of the path to the group.
+    mtu: u32,
+    alert: Alert,
+    /// Source and destination port.
+    udp: Option<(u16, u16)>,
+}
+
+impl Outgoing {
+    fn protocol(&self) -> u8 {
+        match self.udp {
+            None => b::IPPROTO_PGM as u8,
+            Some(_) => b::IPPROTO_UDP as u8,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `skb` is ours and becomes IP's. It has its transport header and, inside UDP, room for that;
+    /// the socket is locked.
+    unsafe fn send4(self, skb: *mut b::sk_buff) -> Result {
+        // SAFETY: Taken over, so that an error frees it.
+        let skb = unsafe { SkBuff::from_raw(skb) }.ok_or(ENOBUFS)?;
+        let (source, daddr) = (address::be32(self.way.source)?, address::be32(self.daddr)?);
+        let options: &[u8] = match self.alert {
+            Some(_) => &ROUTER_ALERT,
+            None => &[],
+        };
+        let ip_len = IP_HEADER + options.len();
+        let protocol = self.protocol();
+        let Self {
+            sk,
+            way,
+            destination,
+            mtu,
+            udp,
+            ..
+        } = self;
+        let skb = skb.into_raw();
+        let inet: *mut b::inet_sock = sk.cast();
+        // SAFETY: By the caller; every pointer is to room that skb_push() just made.
+        unsafe {
+            if let Some((sport, dport)) = udp {
+                b::pgm_fill_udp(skb, sport.to_be(), dport.to_be());
+                b::udp_set_csum(false, skb, source, daddr, (*skb).len as c_int);
+            }
+            let limit = match destination {
+                Destination::Unicast(_) => way.mtu(sk),
+                _ => mtu,
+            };
+            let ip = b::skb_push(skb, ip_len as u32).cast::<b::iphdr>();
+            b::pgm_reset_network(skb);
+            let first = (4u8 << 4) | (ip_len / 4) as u8;
+            ip.cast::<u8>().write(first);
+            (*ip).tos = (*inet).tos;
+            // A repair may be larger than a packet may be by now: then IP cuts it, unless
+            // IP_MTU_DISCOVER forbids that.
+            let forbidden = matches!(
+                u32::from((*inet).pmtudisc),
+                b::IP_PMTUDISC_DO | b::IP_PMTUDISC_PROBE
+            );
+            let fits = (*skb).len <= limit && b::pgm_dont_fragment(sk, way.route.0) != 0;
+            (*ip).frag_off = if forbidden || fits {
+                (b::IP_DF as u16).to_be()
+            } else {
+                0
+            };
+            (*ip).ttl = match destination {
+                Destination::Group => (*inet).mc_ttl,
+                Destination::GroupLocal => 1,
+                Destination::Unicast(_) => b::pgm_unicast_ttl(sk, way.route.0),
+            };
+            (*ip).protocol = protocol;
+            (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr = source;
+            (*ip).__bindgen_anon_1.__bindgen_anon_1.daddr = daddr;
+            let to = ip.cast::<u8>().add(IP_HEADER);
+            core::ptr::copy_nonoverlapping(options.as_ptr(), to, options.len());
+            let net = b::pgm_sock_net(sk);
+            b::pgm_skb_set_dst(skb, way.route.0);
+            core::mem::forget(way);
+            b::pgm_select_ident(net, skb, sk);
+            // A negative answer means lost on this host, like NET_XMIT_DROP on the way.
+            let _ = b::ip_local_out(net, sk, skb);
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Outgoing::send4`].
+    unsafe fn send6(self, skb: *mut b::sk_buff) -> Result {
+        // SAFETY: Taken over, so that an error frees it.
+        let skb = unsafe { SkBuff::from_raw(skb) }.ok_or(ENOBUFS)?;
+        let (source, daddr) = (address::in6(self.way.source)?, address::in6(self.daddr)?);
+        let protocol = self.protocol();
+        let Self {
+            sk,
+            way,
+            destination,
+            alert,
+            udp,
+            ..
+        } = self;
+        let skb = skb.into_raw();
+        // SAFETY: By the caller; every pointer is to room that skb_push() just made.
+        unsafe {
+            let np = (*sk.cast::<b::inet_sock>()).pinet6;
+            if let Some((sport, dport)) = udp {
+                b::pgm_fill_udp(skb, sport.to_be(), dport.to_be());
+                b::udp6_set_csum(false, skb, &source, &daddr, (*skb).len as c_int);
+            }
+            let mut next = protocol;
+            if let Some(value) = alert {
+                // Router Alert, then two bytes of padding (RFC 2711, RFC 8200 section 4.2).
+                let [high, low] = value.to_be_bytes();
+                let options = b::skb_push(skb, HOP_BY_HOP as u32).cast::<[u8; HOP_BY_HOP]>();
+                options.write([next, 0, 5, 2, high, low, 1, 0]);
+                next = 0;
+            }
+            let ip = b::skb_push(skb, IPV6_HEADER as u32).cast::<u8>();
+            b::pgm_reset_network(skb);
+            let first = (6u32 << 28) | (u32::from((*np).tclass) << 20);
+            let hops = match destination {
+                Destination::Group => (*np).mcast_hops,
+                Destination::GroupLocal => 1,
+                Destination::Unicast(_) if (*np).hop_limit >= 0 => (*np).hop_limit as u8,
+                Destination::Unicast(_) => b::ip6_dst_hoplimit(way.route.0) as u8,
+            };
+            // ip6_local_out() fills in the length.
+            ip.cast::<[u8; 4]>().write(first.to_be_bytes());
+            ip.add(4).cast::<[u8; 4]>().write([0, 0, next, hops]);
+            ip.add(8).cast::<b::in6_addr>().write_unaligned(source);
+            ip.add(24).cast::<b::in6_addr>().write_unaligned(daddr);
+            b::pgm_allow_fragments6(skb, sk);
+            let net = b::pgm_sock_net(sk);
+            b::pgm_skb_set_dst(skb, way.route.0);
+            core::mem::forget(way);
+            // As in `send4`.
+            let _ = b::ip6_local_out(net, sk, skb);
+        }
+        Ok(())
+    }
 }

@@ -8,9 +8,9 @@ use core::ptr::{addr_of_mut, NonNull};
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::Discard;
-use pgm_wire::{checksum::Sum, Addr, Extent, Packet, Tsi};
+use pgm_wire::{checksum::Sum, Extent, Packet, Tsi};
 
-use super::address;
+use super::address::{self, SocketAddress};
 use super::membership::Arrival;
 use crate::sock::PgmSock;
 
@@ -47,6 +47,7 @@ pub(crate) struct RxInfo {
 }
 
 const IP_CB: usize = size_of::<b::inet_skb_parm>();
+const _: () = assert!(IP_CB == size_of::<b::inet6_skb_parm>());
 const _: () = assert!(IP_CB % 4 == 0 && IP_CB + size_of::<RxInfo>() <= 48);
 
 impl SkBuff {
@@ -102,8 +103,9 @@ impl SkBuff {
     pub(crate) fn pgm_header(&mut self) -> Result<&[u8], Discard> {
         let total = self.len();
         let mut need = 16.min(total);
-        // Each round learns of a longer part: body, then options.
-        for _ in 0..4 {
+        // Each round learns of a longer part: of a NAK its start, two NLAs of IPv6 in two rounds each,
+        // where its options end, and the options.
+        for _ in 0..8 {
             let prefix = self.head(need).ok_or(Discard::Truncated)?;
             match pgm_wire::extent(prefix, total)? {
                 Extent::Whole(len) => return self.head(len).ok_or(Discard::Truncated),
@@ -143,27 +145,49 @@ impl SkBuff {
     pub(crate) fn arrival(&self) -> Arrival {
         // SAFETY: We own the skb. A received one keeps its network header and IP's control block.
         unsafe {
-            let ip = b::pgm_ip_hdr(self.as_ptr());
+            let skb = self.as_ptr();
+            if b::pgm_is_ipv6(skb) {
+                return Arrival {
+                    group: address::v6(b::pgm_ip6_daddr(skb)),
+                    source: address::v6(b::pgm_ip6_saddr(skb)),
+                    iif: b::pgm_iif6(skb),
+                    sdif: b::pgm_sdif6(skb),
+                };
+            }
+            let ip = b::pgm_ip_hdr(skb);
             let addrs = (*ip).__bindgen_anon_1.__bindgen_anon_1;
             Arrival {
                 group: address::v4(addrs.daddr),
                 source: address::v4(addrs.saddr),
-                iif: b::pgm_iif(self.as_ptr()),
-                sdif: b::pgm_sdif(self.as_ptr()),
+                iif: b::pgm_iif(skb),
+                sdif: b::pgm_sdif(skb),
             }
         }
     }
 
-    /// The IP source of a packet that [`SkBuff::into_raw`] gave away.
+    /// The sender of a packet that [`SkBuff::into_raw`] gave away, with this data-source port.
     ///
     /// # Safety
     ///
     /// `skb` is a received packet.
-    pub(crate) unsafe fn source_of(skb: *mut b::sk_buff) -> Addr {
-        // SAFETY: By the caller; the network header is kept.
-        unsafe {
-            let ip = b::pgm_ip_hdr(skb);
-            address::v4((*ip).__bindgen_anon_1.__bindgen_anon_1.saddr)
+    pub(crate) unsafe fn sender(skb: *mut b::sk_buff, port: u16) -> SocketAddress {
+        // SAFETY: By the caller; the network header and IP's control block are kept.
+        let (addr, iif) = unsafe {
+            if b::pgm_is_ipv6(skb) {
+                (address::v6(b::pgm_ip6_saddr(skb)), b::pgm_iif6(skb))
+            } else {
+                let ip = b::pgm_ip_hdr(skb);
+                (
+                    address::v4((*ip).__bindgen_anon_1.__bindgen_anon_1.saddr),
+                    0,
+                )
+            }
+        };
+        let scope = if address::needs_scope(addr) { iif } else { 0 };
+        SocketAddress {
+            addr,
+            port,
+            scope: scope.unsigned_abs(),
         }
     }
 

@@ -14,7 +14,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 
-use super::address::{self, ANY4};
+use super::address::{self, SocketAddress, ANY4, ANY6};
 use crate::demux;
 use crate::netns::{self, PgmNet};
 
@@ -50,6 +50,7 @@ struct Port {
     next: *mut Port,
     net: *mut PgmNet,
     socket: *mut b::socket,
+    v6: bool,
     port: u16,
     /// 0: [`sweep`] ends it, unless somebody takes it before.
     users: AtomicUsize,
@@ -153,11 +154,12 @@ unsafe fn take(sk: *mut b::sock, port: u16) -> Result<UdpPort> {
     // SAFETY: By the caller. The list only changes under its lock.
     unsafe {
         let net = b::pgm_sock_net(sk);
+        let v6 = address::is_v6(sk);
         let this = netns::of(net);
         let ports = Locked::new(addr_of_mut!((*this).udp));
         let mut at = (*ports.0).first;
         while let Some(known) = NonNull::new(at) {
-            if (*at).port == port {
+            if (*at).port == port && (*at).v6 == v6 {
                 (*at).users.fetch_add(1, Ordering::Relaxed);
                 return Ok(UdpPort(known));
             }
@@ -167,11 +169,12 @@ unsafe fn take(sk: *mut b::sock, port: u16) -> Result<UdpPort> {
             next: (*ports.0).first,
             net: this,
             socket: null_mut(),
+            v6,
             port,
             users: AtomicUsize::new(1),
         };
         let made = KBox::into_raw(KBox::new(made, GFP_KERNEL)?);
-        match open(net, port) {
+        match open(net, v6, port) {
             Ok(socket) => (*made).socket = socket,
             Err(error) => {
                 drop(KBox::from_raw(made));
@@ -189,18 +192,29 @@ unsafe fn take(sk: *mut b::sock, port: u16) -> Result<UdpPort> {
 /// # Safety
 ///
 /// `net` is a live namespace.
-unsafe fn open(net: *mut b::net, port: u16) -> Result<*mut b::socket> {
+unsafe fn open(net: *mut b::net, v6: bool, port: u16) -> Result<*mut b::socket> {
     let mut socket = null_mut();
     let udp = b::IPPROTO_UDP as c_int;
-    let name = address::SocketAddress { addr: ANY4, port };
+    let (family, addr) = if v6 {
+        (b::AF_INET6, ANY6)
+    } else {
+        (b::AF_INET, ANY4)
+    };
+    let name = SocketAddress {
+        addr,
+        port,
+        scope: 0,
+    };
     // SAFETY: The socket is new and ours.
     unsafe {
-        let family = b::AF_INET as c_int;
         let dgram = b::sock_type_SOCK_DGRAM as c_int;
-        let error = b::sock_create_kern(net, family, dgram, udp, &mut socket);
+        let error = b::sock_create_kern(net, family as c_int, dgram, udp, &mut socket);
         kernel::error::to_result(error)?;
         b::sock_set_reuseaddr((*socket).sk);
         b::sock_set_reuseport((*socket).sk);
+        if v6 {
+            b::pgm_set_v6only((*socket).sk);
+        }
         b::pgm_udp_encap((*socket).sk, Some(demux::receive_udp));
         let (mut name, len) = name.to_kernel();
         let error = b::kernel_bind(socket, addr_of_mut!(name).cast(), len);

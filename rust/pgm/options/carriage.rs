@@ -7,15 +7,22 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 
 use super::{Options, Side};
+use crate::net::address;
 use crate::net::lock::Locked;
+use crate::net::output::Alert;
 use crate::net::udp::Encap;
 use crate::net::user::{Input, Output};
 
 impl Options {
     /// Whether SPMs, NCFs and repairs carry IP Router Alert (RFC 3208 §4). Inside UDP they do not
-    /// unless told to: a network element knows PGM by its IP protocol.
-    pub(crate) fn router_alert(&self, encap: Encap) -> bool {
-        self.router_alert.unwrap_or(encap.is_native())
+    /// unless told to: a network element knows PGM by its IP protocol. Neither do they on IPv6, for
+    /// which no value is assigned to PGM (RFC 2711).
+    pub(crate) fn router_alert(&self, v6: bool, encap: Encap) -> Alert {
+        match self.router_alert {
+            None => (!v6 && encap.is_native()).then_some(0),
+            Some(0) => None,
+            Some(value) => Some(value),
+        }
     }
 }
 
@@ -53,9 +60,15 @@ pub(super) fn get_udp_encap(sk: &Locked<'_>, output: &Output) -> Result {
     })
 }
 
-/// PGM_ROUTER_ALERT.
+/// PGM_ROUTER_ALERT: on or off with IPv4, the option's value or 0 with IPv6.
 pub(super) fn set_router_alert(sk: &mut Locked<'_>, input: &Input) -> Result {
-    let value = input.read::<c_int>()? != 0;
+    let given = input.read::<c_int>()?;
+    // SAFETY: The lock is held.
+    let value = if unsafe { address::is_v6(sk.sock()) } {
+        u16::try_from(given).map_err(|_| EINVAL)?
+    } else {
+        u16::from(given != 0)
+    };
     Side::Source.is_new(sk)?;
     Side::Receiver.is_new(sk)?;
     sk.options.router_alert = Some(value);
@@ -63,5 +76,12 @@ pub(super) fn set_router_alert(sk: &mut Locked<'_>, input: &Input) -> Result {
 }
 
 pub(super) fn get_router_alert(sk: &Locked<'_>, output: &Output) -> Result {
-    output.write(&c_int::from(sk.options.router_alert(encap(sk))))
+    // SAFETY: The lock is held.
+    let v6 = unsafe { address::is_v6(sk.sock()) };
+    let value = match sk.options.router_alert(v6, encap(sk)) {
+        None => 0,
+        Some(0) => 1,
+        Some(value) => value,
+    };
+    output.write(&c_int::from(value))
 }

@@ -18,7 +18,9 @@ use pgm_core::settings::Values;
 use pgm_wire::Gsi;
 
 use crate::link;
+use crate::net::address;
 use crate::net::lock::{Locked, UserLock};
+use crate::net::membership;
 use crate::net::timer;
 use crate::net::user::{Input, Output};
 use crate::sock::Receive;
@@ -40,7 +42,7 @@ pub(crate) struct Options {
     /// Of sources yet to be; random without a setting.
     pub(crate) gsi: Option<Gsi>,
     /// Without a setting as the encapsulation asks for.
-    router_alert: Option<bool>,
+    router_alert: Option<u16>,
 }
 
 impl Options {
@@ -93,13 +95,12 @@ impl Side {
 
     /// Whether this side has not begun.
     fn is_new(self, sk: &Locked<'_>) -> Result {
-        let inet: *const b::inet_sock = sk.sock().cast();
         match self {
             Self::Source if sk.source.is_some() => Err(EISCONN),
             Self::Source => Ok(()),
             Self::Receiver if !matches!(sk.receive, Receive::Idle) => Err(EBUSY),
             // SAFETY: The lock is held; only whether there is a list counts.
-            Self::Receiver if unsafe { !(*inet).mc_list.is_null() } => Err(EBUSY),
+            Self::Receiver if unsafe { membership::any(sk.sock()) } => Err(EBUSY),
             Self::Receiver => Ok(()),
         }
     }
@@ -119,9 +120,18 @@ pub(crate) unsafe extern "C" fn set(
 ) -> c_int {
     // SAFETY: By the caller.
     unsafe {
-        if level == b::SOL_IP as c_int {
-            let error = b::ip_setsockopt(sk, level, name, value, len);
-            if name as c_uint == b::IP_MTU_DISCOVER && error == 0 {
+        let (level_, name_) = (level as c_uint, name as c_uint);
+        let ip = match (level_, address::is_v6(sk)) {
+            (b::SOL_IP, false) => Some(b::ip_setsockopt(sk, level, name, value, len)),
+            (b::SOL_IPV6, true) => Some(b::ipv6_setsockopt(sk, level, name, value, len)),
+            _ => None,
+        };
+        if let Some(error) = ip {
+            let discover = [
+                (b::SOL_IP, b::IP_MTU_DISCOVER),
+                (b::SOL_IPV6, b::IPV6_MTU_DISCOVER),
+            ];
+            if discover.contains(&(level_, name_)) && error == 0 {
                 if let Some(mut sk) = UserLock::new(sk) {
                     link::remeasure(&mut sk);
                 }
@@ -173,13 +183,19 @@ fn set_number(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
     Ok(())
 }
 
-/// IP_MTU of a source: what routers reported is not in its route.
+/// IP_MTU or IPV6_MTU of a source: what routers reported is not in its route.
 ///
 /// # Safety
 ///
 /// The calling process holds a reference to `sk`.
 unsafe fn path_mtu(sk: *mut b::sock, name: c_uint) -> Option<c_int> {
-    if name != b::IP_MTU {
+    // SAFETY: By the caller.
+    let mtu = if unsafe { address::is_v6(sk) } {
+        b::IPV6_MTU
+    } else {
+        b::IP_MTU
+    };
+    if name != mtu {
         return None;
     }
     // SAFETY: By the caller.
@@ -203,12 +219,14 @@ pub(crate) unsafe extern "C" fn get(
 ) -> c_int {
     // SAFETY: By the caller.
     unsafe {
-        if level == b::SOL_IP as c_int {
+        let (level_, v6) = (level as c_uint, address::is_v6(sk));
+        if level_ == if v6 { b::SOL_IPV6 } else { b::SOL_IP } {
             return match path_mtu(sk, name as c_uint) {
                 Some(mtu) => match Output::new(value, len).write(&mtu) {
                     Ok(()) => 0,
                     Err(error) => error.to_errno(),
                 },
+                None if v6 => b::ipv6_getsockopt(sk, level, name, value, len),
                 None => b::ip_getsockopt(sk, level, name, value, len),
             };
         }

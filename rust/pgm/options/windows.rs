@@ -12,6 +12,7 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 
 use super::Side;
+use crate::net::address;
 use crate::net::lock::UserLock;
 use crate::net::user::Input;
 use crate::sock::Receive;
@@ -40,6 +41,15 @@ pub(super) unsafe fn set(sk: *mut b::sock, name: c_uint, input: &Input) -> Optio
     // SAFETY: By the caller.
     unsafe {
         Some(match name {
+            // These know IPv4 addresses only.
+            b::RM_SET_SEND_IF
+            | b::RM_ADD_RECEIVE_IF
+            | b::RM_DEL_RECEIVE_IF
+            | b::RM_SET_MCAST_TTL
+                if address::is_v6(sk) =>
+            {
+                Err(ENOPROTOOPT)
+            }
             b::RM_SET_SEND_IF => set_send_if(sk, input),
             b::RM_ADD_RECEIVE_IF => set_receive_if(sk, b::IP_ADD_MEMBERSHIP, input),
             b::RM_DEL_RECEIVE_IF => set_receive_if(sk, b::IP_DROP_MEMBERSHIP, input),
