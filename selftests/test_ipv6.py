@@ -26,6 +26,13 @@ def test(function):
     return ktap.test(variants=(variant.V6,))(function)
 
 
+def on_link(lan):
+    """The hosts, each with an address of the link."""
+    for number, host in enumerate(lan.hosts, 1):
+        net.run("ip", "-n", host.name, "addr", "replace", f"fe80::{number}/64", "dev", "eth0", "nodad")
+    return lan.hosts
+
+
 def errno_of(call, *args):
     """The errno of a call that must fail."""
     try:
@@ -46,7 +53,7 @@ def hears_nothing(sock):
 def test_scope():
     """Groups of a link need an interface, from the address or from an option."""
     with net.shared() as lan:
-        one, two = lan.hosts
+        one, two = on_link(lan)
         for call in (socket.socket.connect, lambda sock, name: sock.sendto(b"x", name)):
             with pgm.pgm_socket(one) as sock:
                 ktap.equal(errno_of(call, sock, (LINK, pgm.PORT)), "EINVAL")
@@ -77,37 +84,32 @@ def test_scope():
 
 
 @ktap.each(
-    {"link_session": lambda host, at: pgm.accept(pgm.listener(host, at))[0], "link_datagram": None},
+    {"session_on_link": pgm.listener, "datagram_on_link": None},
     variants=(variant.V6, variant.V6_UDP),
 )
-def repaired_on_link(accepted):
+def repaired_on_link(listener):
     """NAKs find a source that has an address of the link only."""
-    with net.shared() as lan:
-        one, two = lan.hosts
+    # req: WIRE-21
+    with net.shared() as lan, contextlib.ExitStack() as stack:
+        one, two = on_link(lan)
         at = (LINK, pgm.PORT, 0, two.index())
-        # Any other address of the source is of no use on this way.
-        with pgm.source(one, (LINK, pgm.PORT, 0, one.index())) as source:
-            if accepted:
-                receiver = pgm.Background(accepted, two, at)
-            else:
-                bus = pgm.datagram(two, at, interface=two.index())
-            ktap.wait_for(lambda: source.send(b"0") and pgm.stats(source)["spm"] > 3, "SPMs", 10)
-            sock = receiver.result() if accepted else bus
-            with sock:
-                data, name = sock.recvfrom(10)
-                assert name[0].startswith("fe80::"), name
-                ktap.equal(name[3], two.index())
-                while data == b"0" and pgm.stats(sock)["data"] < pgm.stats(source)["odata"]:
-                    data = sock.recv(10)
-                lan.toward(two, "loss 100%")
-                source.send(b"lost")
-                one.netem(None)
-                source.send(b"next")
-                got = [data]
-                while b"next" not in got:
-                    got.append(sock.recv(10))
-                ktap.equal(got[-2:], [b"lost", b"next"])
-            assert pgm.stats(source)["naks"], "no NAK arrived"
+        sock = listener(two, at) if listener else pgm.datagram(two, at, interface=two.index())
+        stack.enter_context(sock)
+        often = {pgm.PGM_AMBIENT_SPM: 50_000}
+        source = pgm.source(one, (LINK, pgm.PORT, 0, one.index()), options=often)
+        stack.enter_context(source)
+        ktap.wait_for(lambda: pgm.stats(source)["spm"] > 3, "the session is announced")
+        source.send(b"first")
+        if listener:
+            sock = stack.enter_context(pgm.accept(sock)[0])
+        data, name = sock.recvfrom(10)
+        ktap.equal((data, name[0], name[3]), (b"first", "fe80::1", two.index()))
+        lan.toward(two, "loss 100%")
+        source.send(b"lost")
+        one.netem(None)
+        source.send(b"next")
+        ktap.equal([sock.recv(10), sock.recv(10)], [b"lost", b"next"])
+        assert pgm.stats(source)["naks"], "no NAK arrived"
 
 
 @test
