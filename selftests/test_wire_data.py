@@ -99,6 +99,20 @@ def test_start():
 
 
 @ktap.test
+def test_join_comes_late():
+    """OPT_JOIN opens no history to a receiver that already runs."""
+    # req: OPT-43
+    history = wire.option(wire.OPT_JOIN, struct.pack("!I", 60))
+    with receiver() as (sock, probe, source):
+        source.spm(50, 100)
+        source.odata(101, b"101", trail=50)
+        source.spm(50, 101, history)
+        source.odata(102, b"102", history, trail=50)
+        reads(sock, b"101", b"102")
+        probe.silence(0.2, wire.NAK)
+
+
+@ktap.test
 def test_order():
     """Data are delivered in order and once, and not from outside of the window."""
     # req: RCV-05 RCV-06 RCV-07 RCV-14 RCV-17

@@ -256,6 +256,19 @@ def test_fin():
 
 
 @ktap.test
+def test_fin_on_data():
+    """A source that is closed while data wait puts FIN on the last of them."""
+    # req: OPT-54
+    with running(window=(SLOW, 10_000, 0)) as run:
+        for _ in range(15):
+            run.sock.send(bytes(1_000))
+        run.sock.shutdown(socket.SHUT_WR)
+        data = [run.probe.wait(wire.ODATA) for _ in range(15)]
+        ktap.equal([wire.OPT_FIN in packet.options for packet in data], [False] * 14 + [True])
+        assert wire.OPT_FIN in run.probe.wait(wire.SPM).options
+
+
+@ktap.test
 def test_repair_after_fin():
     """What was sent last can be had after FIN, as long as the window lasts."""
     # req: OPT-57 OPT-58
