@@ -165,7 +165,7 @@ unsafe fn start(m: *mut b::seq_file, at: c_longlong, first: b::pgm_place) -> *mu
             (*this).place = first;
             (*this).line = 0;
         }
-        while (*this).line < at {
+        for _ in (*this).line..at {
             if !Walk::advance(this, m) {
                 return null_mut();
             }
