@@ -49,6 +49,7 @@
 #include "../../include/uapi/linux/wsrm.h"
 
 #ifdef __BINDGEN__
+#include "trace.h"
 /* Macros with casts are no constants for bindgen. */
 static const gfp_t GFP_KERNEL_ = GFP_KERNEL;
 static const gfp_t GFP_ATOMIC_ = GFP_ATOMIC;

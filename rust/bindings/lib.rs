@@ -14,7 +14,8 @@ mod generated {
     // Types that only go through pointers here; the kernel crate has them in full.
     pub use kernel::bindings::{
         cgroup, cred, ctl_table_header, ctl_table_poll, file, mem_cgroup, mm_struct, module, net,
-        net_device, page, pid, seq_file, task_struct, user_namespace,
+        net_device, page, pid, seq_file, static_key, static_key_false, task_struct, tracepoint,
+        user_namespace,
     };
 
     pub type __kernel_size_t = usize;

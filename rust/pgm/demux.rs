@@ -22,6 +22,7 @@ use crate::net::address;
 use crate::net::membership::{self, Arrival};
 use crate::net::rcu::{Chain, Node, ReadGuard};
 use crate::net::skb::{HeaderCopy, SkBuff};
+use crate::net::trace;
 use crate::net::udp::Encap;
 use crate::netns::{self, PgmNet, BUCKETS};
 use crate::sock::{Key, PgmSock};
@@ -136,6 +137,7 @@ unsafe fn dispatch(
         Ok(parsed) => parsed,
         Err(discard) => return Err((discard, Some(skb))),
     };
+    trace::receive(&packet);
     let guard = ReadGuard::new();
     // SAFETY: The namespace is live.
     let tables = unsafe {

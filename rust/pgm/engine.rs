@@ -20,9 +20,10 @@ use crate::net::lock::{BhLock, Locked};
 use crate::net::membership;
 use crate::net::output::{Alert, Path};
 use crate::net::skb::{RxInfo, SkBuff};
+use crate::net::trace::{self, Edges};
 use crate::net::{output, timer};
 use crate::netns;
-use crate::sock::{self, Loss, PgmSock, Receive, State};
+use crate::sock::{self, Loss, PgmSock, Receive, SessionEngine, State};
 
 /// While this much of SO_SNDBUF waits in device queues, the rest waits in the window.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
@@ -77,6 +78,9 @@ pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
     run_timers(sk, now);
     deliver(sk);
     let stalled = transmit(sk, now);
+    if trace::windows() {
+        trace_windows(sk);
+    }
     // SAFETY: The lock is held.
     unsafe {
         if is_finished(sk, now) {
@@ -102,7 +106,39 @@ fn set_rate(sk: &mut Locked<'_>, now: Instant) {
     if let Some(source) = &mut sk.source {
         if source.config().rate != rate {
             source.set_rate(now, rate);
+            trace::rate(source.config().tsi, rate);
         }
+    }
+}
+
+/// Traces the window if it moved since it was traced last. The sessions of a datagram socket are
+/// traced as their packets come.
+#[cold]
+fn trace_windows(sk: &mut State) {
+    let source = sk.source.as_ref().map(|source| Edges {
+        tsi: source.config().tsi,
+        source: true,
+        trail: source.trail(),
+        lead: source.lead(),
+    });
+    let session = match &sk.receive {
+        Receive::Session(session) => Some(edges(session)),
+        _ => None,
+    };
+    let now = source.or(session);
+    if let (Some(edges), true) = (now, now != sk.traced) {
+        trace::window(edges);
+    }
+    sk.traced = now;
+}
+
+/// The receive window of a session.
+pub(crate) fn edges(session: &SessionEngine) -> Edges {
+    Edges {
+        tsi: session.tsi(),
+        source: false,
+        trail: session.trail(),
+        lead: session.lead(),
     }
 }
 

@@ -17,9 +17,9 @@ use crate::net::lock::{BhLock, Locked};
 use crate::net::membership;
 use crate::net::output::Path;
 use crate::net::skb::{HeaderCopy, SkBuff};
-use crate::net::timer;
+use crate::net::{timer, trace};
 use crate::netns;
-use crate::sock::{self, PgmSock, Receive, State};
+use crate::sock::{self, PeersEngine, PgmSock, Receive, State};
 use crate::{engine, listener};
 
 /// # Safety
@@ -186,7 +186,13 @@ fn receive_downstream(
         Receive::Session(session) => session.handle(now, arrival.source, packet, payload),
         Receive::Datagram(peers) => {
             let before = peers.len();
+            let edges = |peers: &PeersEngine| peers.get(packet.tsi()).map(engine::edges);
+            let traced = trace::windows().then(|| edges(peers));
             let result = peers.handle(now, arrival.source, arrival.group, packet, payload);
+            if let Some(old) = traced {
+                let new = edges(peers).filter(|new| old != Some(*new));
+                new.into_iter().for_each(trace::window);
+            }
             let begun = peers.len().saturating_sub(before);
             // SAFETY: The lock is held.
             unsafe { counters::count(sock, Counter::Sessions, begun.into()) };

@@ -11,7 +11,7 @@ use pgm_bindings as b;
 use pgm_core::{Discard, Setting};
 
 use crate::counters::Counters;
-use crate::net::udp;
+use crate::net::{trace, udp};
 use crate::proc;
 use crate::sysctl::Sysctls;
 
@@ -81,6 +81,7 @@ pub(crate) unsafe fn setting(net: *const b::net, setting: &Setting) -> u32 {
 ///
 /// As for [`of`].
 pub(crate) unsafe fn count_discard(net: *const b::net, discard: Discard) {
+    trace::discard(discard);
     // SAFETY: The counters are atomic and live as long as the namespace.
     let discards = unsafe { &(*of(net)).discards };
     if let Some(counter) = discards.get(discard as usize) {

@@ -22,6 +22,7 @@ use crate::net::heap::KernelHeap;
 use crate::net::output::Path;
 use crate::net::skb::{SkBuff, TxPayload};
 use crate::net::timer;
+use crate::net::trace::Edges;
 use crate::net::udp::{Encap, UdpPorts};
 use crate::netns;
 use crate::options::Options;
@@ -137,6 +138,8 @@ pub(crate) struct State {
     pub(crate) ended: bool,
     /// The engine was told that the reader is behind.
     pub(crate) throttled: bool,
+    /// The window as it was traced last.
+    pub(crate) traced: Option<Edges>,
     /// close() was called: the source repairs until it is done, but no longer than this.
     pub(crate) closing: Option<Instant>,
 }
@@ -178,6 +181,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         cork: Cork::default(),
         ended: false,
         throttled: false,
+        traced: None,
         closing: None,
     };
     let Ok(state) = KBox::new(state, GFP_ATOMIC) else {

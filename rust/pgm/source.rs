@@ -19,7 +19,7 @@ use crate::net::heap::KernelHeap;
 use crate::net::lock::{Locked, UserLock};
 use crate::net::output::{self, Path, Way};
 use crate::net::skb::TxPayload;
-use crate::net::timer;
+use crate::net::{timer, trace};
 use crate::net::udp::UdpPorts;
 use crate::options;
 use crate::sock::{random_u64, Key, Receive, State};
@@ -155,6 +155,7 @@ fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
         }
         b::pgm_sk_set_state(sock, b::TCP_ESTABLISHED as c_int);
         counters::count(sock, Counter::Sources, 1);
+        trace::rate(tsi, options::rate(sk));
     }
     engine::turn(sk, timer::now());
     Ok(())

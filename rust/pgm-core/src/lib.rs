@@ -33,7 +33,7 @@ pub use deadlines::{Deadlines, Position, Positions};
 pub use discard::Discard;
 #[cfg(any(test, feature = "std"))]
 pub use memory::StdHeap;
-pub use memory::{Heap, NoMemory};
+pub use memory::{Heap, NakState, NoMemory};
 pub use meter::Rates;
 pub use ring::{Ring, RING_MAX};
 pub use rng::Rng;

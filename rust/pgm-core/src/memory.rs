@@ -4,9 +4,27 @@
 
 use core::ops::DerefMut;
 
+use pgm_wire::{Sqn, Tsi};
+
 /// An allocation was refused. The engine stays as it was before the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;
+
+/// Where a missing packet came to (RFC 3208 §6.3); the numbers are those of the trace point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum NakState {
+    /// BACK-OFF_STATE.
+    BackOff = 0,
+    /// WAIT_NCF_STATE.
+    WaitNcf = 1,
+    /// WAIT_DATA_STATE.
+    WaitData = 2,
+    /// It is here.
+    Repaired = 3,
+    /// It was given up.
+    Lost = 4,
+}
 
 /// A source of fixed-size arrays that may say no.
 pub trait Heap {
@@ -15,6 +33,9 @@ pub trait Heap {
 
     /// `len` default values, or nothing.
     fn array<T: Default>(len: usize) -> Option<Self::Array<T>>;
+
+    /// The owner may want to know of each change of a NAK state, to trace it.
+    fn nak_state(_tsi: Tsi, _sqn: Sqn, _state: NakState) {}
 }
 
 /// The standard allocator.

@@ -6,7 +6,10 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use kernel::prelude::*;
-use pgm_core::Heap;
+use pgm_core::{Heap, NakState};
+use pgm_wire::{Sqn, Tsi};
+
+use super::trace;
 
 /// Arrays from the slab allocator; an allocation may fail and never sleeps.
 pub(crate) struct KernelHeap;
@@ -58,5 +61,9 @@ impl Heap for KernelHeap {
         let (data, len, _) = array.into_raw_parts();
         let data = NonNull::new(data)?;
         Some(Array { data, len })
+    }
+
+    fn nak_state(tsi: Tsi, sqn: Sqn, state: NakState) {
+        trace::nak(tsi, sqn, state);
     }
 }

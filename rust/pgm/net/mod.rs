@@ -11,5 +11,6 @@ pub(crate) mod output;
 pub(crate) mod rcu;
 pub(crate) mod skb;
 pub(crate) mod timer;
+pub(crate) mod trace;
 pub(crate) mod udp;
 pub(crate) mod user;

@@ -5,7 +5,7 @@
 use pgm_wire::{Packet, Sqn};
 
 use crate::discard::Discard;
-use crate::memory::Heap;
+use crate::memory::{Heap, NakState};
 use crate::receiver::apdu;
 use crate::receiver::arrival;
 use crate::receiver::join::history;
@@ -126,6 +126,7 @@ impl<P, H: Heap> Receiver<P, H> {
                     self.repair.assumed = self.repair.assumed.saturating_add(1);
                 }
                 let ns = now.since(missing.detected).nanos();
+                H::nak_state(self.repair.tsi, sqn, NakState::Repaired);
                 count(&mut self.stats.repaired_sqns);
                 add(&mut self.stats.recovery_ns_total, ns);
                 self.stats.recovery_max_ns = self.stats.recovery_max_ns.max(ns);

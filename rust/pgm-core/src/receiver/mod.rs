@@ -64,7 +64,6 @@ const MEMORY_RETRY: Duration = Duration::from_millis(10);
 /// The receiver of one session. `P` is the payload handle.
 pub struct Receiver<P, H: Heap> {
     config: ReceiverConfig,
-    tsi: Tsi,
     source: Addr,
     rng: Rng,
     stats: ReceiverStats,
@@ -110,13 +109,12 @@ impl<P, H: Heap> Receiver<P, H> {
         let window = Window::new(config.rxw_sqns);
         let capacity = window.ring.capacity();
         Self {
-            tsi,
             source,
             rng: Rng::new(seed),
             stats: ReceiverStats::default(),
             meter: Meter::new(now),
             window,
-            repair: Repair::new(capacity),
+            repair: Repair::new(capacity, tsi),
             cursor: Cursor::new(),
             spmr: Spmr::new(),
             polls: Polls::new(),
@@ -220,7 +218,7 @@ impl<P, H: Heap> Receiver<P, H> {
 
     /// Whether a packet is of this session, and the session not over.
     fn check(&self, packet: &Packet<'_>) -> Result<(), Discard> {
-        if packet.tsi() != self.tsi || packet.data_port() != self.config.dport {
+        if packet.tsi() != self.repair.tsi || packet.data_port() != self.config.dport {
             return Err(Discard::OtherSession);
         }
         if self.ended || self.ending.is_cut() {
@@ -399,7 +397,7 @@ impl<P, H: Heap> Receiver<P, H> {
         P: 'a,
     {
         // RFC 3208 §8.3, §13.6: upstream, the source port is the data-destination port.
-        let (source, data) = (self.tsi.sport, self.config.dport);
+        let (source, data) = (self.repair.tsi.sport, self.config.dport);
         let (sport, dport) = if repr.kind().is_downstream() {
             (source, data)
         } else {
@@ -408,7 +406,7 @@ impl<P, H: Heap> Receiver<P, H> {
         let ports = Ports {
             sport,
             dport,
-            gsi: self.tsi.gsi,
+            gsi: self.repair.tsi.gsi,
         };
         let header_len = repr.emit(ports, 0, checksum::Sum::ZERO, buf).ok()?;
         Some(Transmit {
@@ -510,7 +508,7 @@ impl<P, H: Heap> Receiver<P, H> {
 
     /// The session.
     pub const fn tsi(&self) -> Tsi {
-        self.tsi
+        self.repair.tsi
     }
 
     /// The source's NLA: the IP source address of the first packet.

@@ -5,10 +5,10 @@
 //! Deadlines stand in one heap. NAKs whose back-off has expired wait in another, in the order of
 //! their numbers: there they cost nothing while no NAK may leave, and lists form by themselves.
 
-use pgm_wire::{NakList, Sqn, NAK_LIST_MAX};
+use pgm_wire::{NakList, Sqn, NAK_LIST_MAX, Tsi};
 
 use crate::deadlines::Deadlines;
-use crate::memory::{Heap, NoMemory};
+use crate::memory::{Heap, NakState, NoMemory};
 use crate::receiver::rxw::{newer, Slot, State, Window, Work};
 use crate::receiver::{ReceiverConfig, MEMORY_RETRY, STEPS};
 use crate::ring::Ring;
@@ -36,6 +36,18 @@ pub(super) enum Phase {
     WaitNcf,
     /// WAIT_DATA_STATE.
     WaitData,
+}
+
+impl Phase {
+    /// The state it is of; what may only be late has none.
+    const fn state(self) -> Option<NakState> {
+        match self {
+            Self::Tempered | Self::Due => None,
+            Self::BackOff => Some(NakState::BackOff),
+            Self::WaitNcf => Some(NakState::WaitNcf),
+            Self::WaitData => Some(NakState::WaitData),
+        }
+    }
 }
 
 /// The recovery of one missing number.
@@ -109,6 +121,8 @@ pub(super) enum Heard {
 
 /// All recoveries of a session.
 pub(super) struct Repair<H: Heap> {
+    /// The session.
+    pub(super) tsi: Tsi,
     timers: Deadlines<H>,
     due: Deadlines<H>,
     /// Below this no number is [`Phase::Tempered`].
@@ -125,8 +139,9 @@ pub(super) struct Repair<H: Heap> {
 }
 
 impl<H: Heap> Repair<H> {
-    pub(super) const fn new(capacity: u32) -> Self {
+    pub(super) const fn new(capacity: u32, tsi: Tsi) -> Self {
         Self {
+            tsi,
             timers: Deadlines::new(capacity),
             due: Deadlines::new(capacity),
             confirmed: Sqn::new(0),
@@ -278,6 +293,9 @@ impl<H: Heap> Repair<H> {
             if missing.phase != phase {
                 missing.phase = phase;
                 missing.entered = now;
+                if let Some(state) = phase.state() {
+                    H::nak_state(self.tsi, sqn, state);
+                }
             }
             missing.until = until;
         }
@@ -330,6 +348,7 @@ impl<H: Heap> Repair<H> {
         self.forget(window, sqn);
         // It has its slot: no memory is needed.
         let _ = window.put(sqn, State::Lost);
+        H::nak_state(self.tsi, sqn, NakState::Lost);
     }
 
     /// An NCF or the NAK of another receiver for `sqn`. Tells whether it mattered.
