@@ -15,6 +15,7 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 import wire
 
 WINDOW = (20_000, 20_000, 0)
@@ -298,6 +299,36 @@ def test_fragmentation_needed():
             ktap.equal(pgm.stats(source)["odata"], 3)
             source.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 4)  # IP_PMTUDISC_INTERFACE
             ktap.equal(mtu_of(source), (1500, 1440))
+
+
+@ktap.test(variants=(variant.V6,))
+def test_packet_too_big():
+    """ICMPv6 makes new APDUs smaller in the same way; never below 1280 bytes."""
+    with net.shared() as lan:
+        one, two = lan.hosts
+
+        def too_big6(session, mtu):
+            odata = session.data(wire.ODATA, 0, 0, bytes(40))
+            quoted = struct.pack("!IHBB", 6 << 28, len(odata), 113, 16)
+            quoted += socket.inet_pton(socket.AF_INET6, one.address)
+            quoted += socket.inet_pton(socket.AF_INET6, pgm.GROUP)
+            with two, socket.socket(socket.AF_INET6, socket.SOCK_RAW, 58) as raw:
+                body = struct.pack("!BBHI", 2, 0, 0, mtu) + quoted + odata
+                raw.sendto(body, (one.address, 0))
+
+        with pgm.source(one, None, WINDOW) as source, pgm.datagram(two) as bus:
+            whole = pgm.get_int(source, pgm.PGM_MSS)
+            right = session_of(source, one)
+            too_big6(wire.Session(one.address, pgm.GROUP, pgm.PORT, 0x9999), 1300)
+            for mtu, cut in ((1450, 50), (1400, 100), (600, 220)):
+                too_big6(right, mtu)
+                ktap.wait_for(
+                    lambda cut=cut: pgm.get_int(source, pgm.PGM_MSS) == whole - cut, f"MTU {mtu}"
+                )
+            message = os.urandom(1350)
+            source.send(message)
+            ktap.equal(bus.recv(2000), message)
+            ktap.equal(pgm.stats(source)["odata"], 2)
 
 
 def queued_error(sock):

@@ -837,6 +837,16 @@ bool pgm_wants_errors(const struct sock *sk)
 	return inet_test_bit(RECVERR, sk);
 }
 
+bool pgm_wants_errors6(const struct sock *sk)
+{
+	return inet6_test_bit(RECVERR6, sk);
+}
+
+const struct in6_addr *pgm_quoted_daddr6(const struct sk_buff *skb)
+{
+	return &((const struct ipv6hdr *)skb->data)->daddr;
+}
+
 bool pgm_error_queue_empty(const struct sock *sk)
 {
 	return skb_queue_empty_lockless(&sk->sk_error_queue);

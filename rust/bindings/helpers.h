@@ -7,6 +7,7 @@
 #define PGM_HELPERS_H
 
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/igmp.h>
 #include <linux/in.h>
 #include <linux/inetdevice.h>
@@ -249,6 +250,8 @@ bool pgm_uses_pmtu(const struct sock *sk);
 bool pgm_has_route(struct sock *sk, u32 cookie);
 void pgm_forget_route(struct sock *sk);
 bool pgm_wants_errors(const struct sock *sk);
+bool pgm_wants_errors6(const struct sock *sk);
+const struct in6_addr *pgm_quoted_daddr6(const struct sk_buff *skb);
 bool pgm_error_queue_empty(const struct sock *sk);
 struct icmphdr *pgm_icmp_hdr(const struct sk_buff *skb);
 unsigned int pgm_dst_mtu(const struct dst_entry *dst);

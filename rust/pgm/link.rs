@@ -284,7 +284,12 @@ fn learn_pmtu(sk: &mut Locked<'_>, now: Instant) {
     if reported == 0 || sk.source.is_none() {
         return;
     }
-    let pmtu = reported.max(PMTU_MIN);
+    let least = if sk.path.group.is_v4() {
+        PMTU_MIN
+    } else {
+        b::IPV6_MIN_MTU
+    };
+    let pmtu = reported.max(least);
     if pmtu < sk.path.mtu {
         sk.link.pmtu = Some((pmtu, now.after(PMTU_EXPIRES)));
         remeasure(sk);

@@ -143,6 +143,7 @@ static PROTOCOL: Constant<b::net_protocol> = Constant(b::net_protocol {
 /// The same for IPv6. FINAL: IP itself looks whether the host joined the group.
 static PROTOCOL6: Constant<b::inet6_protocol> = Constant(b::inet6_protocol {
     handler: Some(demux::receive),
+    err_handler: Some(icmp::error6),
     flags: b::INET6_PROTO_NOPOLICY | b::INET6_PROTO_FINAL,
     ..pin_init::zeroed()
 });
