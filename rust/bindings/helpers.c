@@ -964,6 +964,21 @@ int pgm_join_source(struct sock *sk, __be32 group, __be32 source, int ifindex)
 			     KERNEL_SOCKPTR(&request), sizeof(request));
 }
 
+int pgm_join_source6(struct sock *sk, const struct in6_addr *group,
+		     const struct in6_addr *source, int ifindex)
+{
+	struct group_source_req request = { .gsr_interface = ifindex };
+	struct sockaddr_in6 *gsr_group = (void *)&request.gsr_group;
+	struct sockaddr_in6 *gsr_source = (void *)&request.gsr_source;
+
+	gsr_group->sin6_family = AF_INET6;
+	gsr_group->sin6_addr = *group;
+	gsr_source->sin6_family = AF_INET6;
+	gsr_source->sin6_addr = *source;
+	return ipv6_setsockopt(sk, SOL_IPV6, MCAST_JOIN_SOURCE_GROUP,
+			       KERNEL_SOCKPTR(&request), sizeof(request));
+}
+
 int pgm_join6(struct sock *sk, const struct in6_addr *group, int ifindex)
 {
 	struct ipv6_mreq mreq = {

@@ -275,6 +275,8 @@ void pgm_flow6(struct flowi6 *fl6, const struct sock *sk, int oif,
 void pgm_flow6_udp(struct flowi6 *fl6, __be16 sport, __be16 dport);
 u32 pgm_dst_cookie6(const struct dst_entry *dst);
 void pgm_allow_fragments6(struct sk_buff *skb, const struct sock *sk);
+int pgm_join_source6(struct sock *sk, const struct in6_addr *group,
+		     const struct in6_addr *source, int ifindex);
 int pgm_join6(struct sock *sk, const struct in6_addr *group, int ifindex);
 
 /* UDP encapsulation */

@@ -42,8 +42,11 @@ pub(crate) unsafe fn join_session(
     // SAFETY: By the caller.
     unsafe {
         if is_filtered(&ReadGuard::new(), listener, group) {
-            let (group, source) = (address::be32(group)?, address::be32(source)?);
-            return kernel::error::to_result(b::pgm_join_source(sk, group, source, iif));
+            let join = match (address::in6(group), address::in6(source)) {
+                (Ok(group), Ok(source)) => b::pgm_join_source6(sk, &group, &source, iif),
+                _ => b::pgm_join_source(sk, address::be32(group)?, address::be32(source)?, iif),
+            };
+            return kernel::error::to_result(join);
         }
         join(sk, group, iif)
     }
@@ -54,21 +57,17 @@ pub(crate) unsafe fn join_session(
 /// # Safety
 ///
 /// `sk` is a live socket.
-unsafe fn is_filtered(_guard: &ReadGuard, sk: *const b::sock, group: Addr) -> bool {
-    let Ok(group) = address::be32(group) else {
-        return false;
-    };
-    // SAFETY: The list and its filters are freed by RCU; the guard keeps them.
+unsafe fn is_filtered(guard: &ReadGuard, sk: *const b::sock, group: Addr) -> bool {
+    // SAFETY: By the caller; the list is walked inside the read section.
     unsafe {
-        let mut pmc = b::pgm_mc_first_rcu(sk);
-        while !pmc.is_null() {
-            if (*pmc).multi.imr_multiaddr.s_addr == group && !b::pgm_mc_sflist_rcu(pmc).is_null() {
-                return true;
-            }
-            pmc = b::pgm_mc_next_rcu(pmc);
-        }
+        Memberships::of(guard, sk).any(|membership| {
+            membership.group() == group
+                && match membership {
+                    Membership::V4(at) => !b::pgm_mc_sflist_rcu(at).is_null(),
+                    Membership::V6(at) => !b::pgm_mc6_sflist_rcu(at).is_null(),
+                }
+        })
     }
-    false
 }
 
 /// Where a packet came in.
