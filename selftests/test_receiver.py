@@ -181,7 +181,7 @@ def test_node_id():
     ktap.equal(len(found), 2, "different identifiers")
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_unreachable_parent():
     """A unicast NCF with OPT_NBR_UNREACH stops NAKs, and the neighbours get a copy of it."""
     # req: IMP-16 IMP-17 IMP-18 IMP-19 IMP-20
@@ -219,7 +219,7 @@ def with_flags(data, copy):
     return wire.with_checksum(data[:5] + bytes([copy.flags]) + data[6:])
 
 
-@ktap.test
+@ktap.test(variants=variant.ALL)
 def test_unreachable_parent_of_datagrams():
     """The same for a datagram socket."""
     # req: IMP-17
