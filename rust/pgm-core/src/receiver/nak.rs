@@ -5,7 +5,7 @@
 //! Deadlines stand in one heap. NAKs whose back-off has expired wait in another, in the order of
 //! their numbers: there they cost nothing while no NAK may leave, and lists form by themselves.
 
-use pgm_wire::{NakList, Sqn, NAK_LIST_MAX, Tsi};
+use pgm_wire::{NakList, Sqn, Tsi, NAK_LIST_MAX};
 
 use crate::deadlines::Deadlines;
 use crate::memory::{Heap, NakState, NoMemory};
