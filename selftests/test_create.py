@@ -149,7 +149,8 @@ def test_sockets_are_counted():
     ktap.equal(pgm.accounted()[0], before + 50)
     for sock in sockets:
         sock.close()
-    ktap.wait_for(lambda: pgm.in_use() == total, "the sockets are gone")
+    # Fewer than before, if a source of another case has ceased to linger.
+    ktap.wait_for(lambda: pgm.in_use() <= total, "the sockets are gone")
     ktap.equal(pgm.accounted()[0], before)
 
 
