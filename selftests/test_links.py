@@ -379,13 +379,15 @@ def test_icmp_errors():
 # --- addresses and routes
 
 
-@ktap.test
+@ktap.test(variants=(variant.V4, variant.V6))
 def test_source_changes_its_address():
     """The session stays; SPMs announce the new address at once, and NAKs find it."""
     # req: WIRE-10
     with net.Lan() as lan, pgm.listener(lan.hosts[1]) as listening:
         one, two = lan.hosts
         one.sysctl("net/ipv4/conf/eth0/promote_secondaries", 1)
+        old, new = one.address, net.address(11)
+        bits = 24 if variant.now().version == 4 else 64
         with pgm.source(one, None, WINDOW, SLOW_SPM) as source, wire.Capture(two) as capture:
             source.send(b"before")
             session, _ = pgm.accept(listening)
@@ -393,8 +395,8 @@ def test_source_changes_its_address():
                 ktap.equal(session.recv(10), b"before")
                 lose(lan, source, b"lost")
                 identifier = pgm.tsi(source)
-                ip(one, "addr add 10.77.0.11/24 dev eth0")
-                ip(one, "addr del 10.77.0.1/24 dev eth0")
+                ip(one, f"addr add {new}/{bits} dev eth0")
+                ip(one, f"addr del {old}/{bits} dev eth0")
                 one.mend()
                 # The window's packet was sent under the old address, its repair is under the new one.
                 ktap.equal(session.recv(10), b"lost")
@@ -402,11 +404,11 @@ def test_source_changes_its_address():
                 ktap.equal(session.recv(10), b"after")
                 packets = capture.packets()
                 spm = [p for p in packets if p.kind == wire.SPM][-1]
-                ktap.equal((spm.source, spm.path), ("10.77.0.11", "10.77.0.11"))
+                ktap.equal((spm.source, spm.path), (new, new))
                 naks = [p.destination for p in packets if p.kind == wire.NAK]
-                assert "10.77.0.11" in naks, naks
+                assert new in naks, naks
                 ktap.equal({p.gsi for p in packets}, {identifier[:6]}, "GSI")
-                ktap.equal(source.getsockname()[0], "10.77.0.11")
+                ktap.equal(source.getsockname()[0], new)
                 ktap.equal(pgm.tsi(source), identifier)
 
 

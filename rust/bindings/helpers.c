@@ -797,6 +797,11 @@ struct net *pgm_ifa_net(const struct in_ifaddr *ifa)
 	return dev_net(ifa->ifa_dev->dev);
 }
 
+struct net *pgm_ifa6_net(const struct inet6_ifaddr *ifa)
+{
+	return dev_net(ifa->idev->dev);
+}
+
 bool pgm_is_vrf(const struct net_device *dev)
 {
 	return netif_is_l3_master(dev);

@@ -27,7 +27,9 @@
 #include <linux/sockios.h>
 #include <linux/sockptr.h>
 #include <linux/uio.h>
+#include <net/addrconf.h>
 #include <net/icmp.h>
+#include <net/if_inet6.h>
 #include <net/inet_common.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
@@ -242,6 +244,7 @@ bool pgm_is_err(const void *ptr);
 long pgm_ptr_err(const void *ptr);
 struct net *pgm_notified_dev_net(void *info);
 struct net *pgm_ifa_net(const struct in_ifaddr *ifa);
+struct net *pgm_ifa6_net(const struct inet6_ifaddr *ifa);
 bool pgm_is_vrf(const struct net_device *dev);
 int pgm_dst_ifindex(const struct dst_entry *dst);
 bool pgm_dev_is_up(const struct net_device *dev);

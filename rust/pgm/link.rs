@@ -63,6 +63,12 @@ pub(crate) static mut ADDRESSES: b::notifier_block = b::notifier_block {
     ..pin_init::zeroed()
 };
 
+/// For register_inet6addr_notifier().
+pub(crate) static mut ADDRESSES6: b::notifier_block = b::notifier_block {
+    notifier_call: Some(address6_event),
+    ..pin_init::zeroed()
+};
+
 /// # Safety
 ///
 /// Called by the kernel with RTNL held; `info` is that of a device.
@@ -95,6 +101,19 @@ unsafe extern "C" fn address_event(
 ) -> c_int {
     // SAFETY: By the caller.
     unsafe { tell(b::pgm_ifa_net(ifa.cast())) };
+    0
+}
+
+/// # Safety
+///
+/// Called by the kernel; `ifa` is an IPv6 address.
+unsafe extern "C" fn address6_event(
+    _: *mut b::notifier_block,
+    _event: c_ulong,
+    ifa: *mut c_void,
+) -> c_int {
+    // SAFETY: By the caller.
+    unsafe { tell(b::pgm_ifa6_net(ifa.cast())) };
     0
 }
 
@@ -147,6 +166,8 @@ pub(crate) fn look(sk: &mut Locked<'_>, now: Instant) {
     if told.load(Ordering::Relaxed) {
         told.store(false, Ordering::Relaxed);
         learn_pmtu(sk, now);
+        // A route of IPv6 stays valid when its source address goes.
+        remeasure(sk);
         examine(sk, now);
     } else if follow(sk, now).is_ok() && sk.link.down {
         examine(sk, now);
@@ -277,7 +298,7 @@ pub(crate) fn take(sk: &mut Locked<'_>, way: &Way) {
     source::fit(sk, mtu);
 }
 
-/// Takes over what [`crate::icmp`] left.
+/// Takes over what [`crate::icmp`] left; the next route has the MTU.
 fn learn_pmtu(sk: &mut Locked<'_>, now: Instant) {
     // SAFETY: The socket is live.
     let reported = unsafe { (*sk.as_ptr()).pmtu.swap(0, Ordering::Relaxed) };
@@ -292,7 +313,6 @@ fn learn_pmtu(sk: &mut Locked<'_>, now: Instant) {
     let pmtu = reported.max(least);
     if pmtu < sk.path.mtu {
         sk.link.pmtu = Some((pmtu, now.after(PMTU_EXPIRES)));
-        remeasure(sk);
     }
 }
 

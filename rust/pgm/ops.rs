@@ -240,6 +240,9 @@ impl Registration {
             this.steps = 8;
             kernel::error::to_result(b::inet6_register_protosw(addr_of_mut!(PROTOSW6)))?;
             this.steps = 9;
+            let addresses = addr_of_mut!(link::ADDRESSES6);
+            kernel::error::to_result(b::register_inet6addr_notifier(addresses))?;
+            this.steps = 10;
         }
         Ok(this)
     }
@@ -249,6 +252,9 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: Undoes what `new` did; no socket is left, or the module would be in use.
         unsafe {
+            if self.steps >= 10 {
+                b::unregister_inet6addr_notifier(addr_of_mut!(link::ADDRESSES6));
+            }
             if self.steps >= 9 {
                 b::inet6_unregister_protosw(addr_of_mut!(PROTOSW6));
             }
