@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Packets: wrappers of inline functions and macros, for Rust. No logic here.
+ */
+#include <linux/filter.h>
+#include "helpers.h"
+
+struct sk_buff *pgm_alloc_skb(unsigned int size, gfp_t gfp)
+{
+	return alloc_skb(size, gfp);
+}
+
+void pgm_skb_reserve(struct sk_buff *skb, int len)
+{
+	skb_reserve(skb, len);
+}
+
+void pgm_reset_transport(struct sk_buff *skb)
+{
+	skb_reset_transport_header(skb);
+}
+
+void pgm_reset_network(struct sk_buff *skb)
+{
+	skb_reset_network_header(skb);
+}
+
+void pgm_set_tx_meta(struct sk_buff *skb, const struct sock *sk)
+{
+	skb->priority = READ_ONCE(sk->sk_priority);
+	skb->mark = READ_ONCE(sk->sk_mark);
+}
+
+void pgm_tx_timestamp(struct sk_buff *skb, const struct sock *sk, u32 key)
+{
+	__sock_tx_timestamp(READ_ONCE(sk->sk_tsflags),
+			    &skb_shinfo(skb)->tx_flags);
+	skb_shinfo(skb)->tskey = key;
+}
+
+bool pgm_may_pull(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_may_pull(skb, len);
+}
+
+int pgm_trim(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_trim(skb, len);
+}
+
+void pgm_drop(struct sock *sk, struct sk_buff *skb)
+{
+	sk_skb_reason_drop(sk, skb, SKB_DROP_REASON_NOT_SPECIFIED);
+}
+
+void pgm_set_owner_r(struct sk_buff *skb, struct sock *sk)
+{
+	skb_set_owner_r(skb, sk);
+}
+
+void pgm_scrub(struct sk_buff *skb)
+{
+	nf_reset_ct(skb);
+	secpath_reset(skb);
+	skb_dst_drop(skb);
+}
+
+bool pgm_checksum_bad(struct sk_buff *skb)
+{
+	return skb_checksum_simple_validate(skb);
+}
+
+struct iphdr *pgm_ip_hdr(const struct sk_buff *skb)
+{
+	return ip_hdr(skb);
+}
+
+int pgm_sdif(const struct sk_buff *skb)
+{
+	return inet_sdif(skb);
+}
+
+struct net *pgm_skb_net(const struct sk_buff *skb)
+{
+	return dev_net(skb->dev);
+}
+
+int pgm_iif(const struct sk_buff *skb)
+{
+	return inet_iif(skb);
+}
+
+bool pgm_is_ipv6(const struct sk_buff *skb)
+{
+	return skb->protocol == htons(ETH_P_IPV6);
+}
+
+const struct in6_addr *pgm_ip6_saddr(const struct sk_buff *skb)
+{
+	return &ipv6_hdr(skb)->saddr;
+}
+
+const struct in6_addr *pgm_ip6_daddr(const struct sk_buff *skb)
+{
+	return &ipv6_hdr(skb)->daddr;
+}
+
+int pgm_iif6(const struct sk_buff *skb)
+{
+	return inet6_iif(skb);
+}
+
+int pgm_sdif6(const struct sk_buff *skb)
+{
+	return inet6_sdif(skb);
+}
+
+void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from)
+{
+	unsigned int i;
+
+	for (i = 0; i < from->count; i++) {
+		skb_shinfo(to)->frags[i] = from->part[i];
+		skb_frag_ref(to, i);
+	}
+	skb_shinfo(to)->nr_frags = i;
+	skb_len_add(to, from->len);
+}
+
+void pgm_free_pages(struct pgm_pages *pages)
+{
+	while (pages->count)
+		put_page(skb_frag_page(&pages->part[--pages->count]));
+	kfree(pages);
+}
+
+struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
+				 unsigned int len, u32 *sum)
+{
+	/* The rest of a page, then whole ones. */
+	unsigned int most = 1 + DIV_ROUND_UP(len, PAGE_SIZE);
+	struct page_frag *pfrag = sk_page_frag(sk);
+	struct pgm_pages *pages;
+	__wsum total = 0;
+	int error = -ENOBUFS;
+
+	pages = kmalloc(struct_size(pages, part, most), GFP_KERNEL);
+	if (!pages)
+		return NULL;
+	pages->count = 0;
+	pages->len = 0;
+	while (pages->len < len) {
+		unsigned int n;
+		__wsum csum = 0;
+		void *to;
+
+		if (pages->count == min(most, MAX_SKB_FRAGS) ||
+		    !sk_page_frag_refill(sk, pfrag))
+			goto fail;
+		n = min(len - pages->len, pfrag->size - pfrag->offset);
+		to = page_address(pfrag->page) + pfrag->offset;
+		if (!csum_and_copy_from_iter_full(to, n, &csum, from)) {
+			error = -EFAULT;
+			goto fail;
+		}
+		total = csum_block_add(total, csum, pages->len);
+		get_page(pfrag->page);
+		skb_frag_fill_page_desc(&pages->part[pages->count++],
+					pfrag->page, pfrag->offset, n);
+		pages->len += n;
+		pfrag->offset += n;
+	}
+	*sum = (__force u32)total;
+	return pages;
+fail:
+	pgm_free_pages(pages);
+	return ERR_PTR(error);
+}
+
+int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from)
+{
+	return copy_from_iter_full(to, len, from) ? 0 : -EFAULT;
+}
+
+int pgm_transport_offset(const struct sk_buff *skb)
+{
+	return skb_transport_offset(skb);
+}
+
+bool pgm_filter_refuses(struct sock *sk, struct sk_buff *skb)
+{
+	return sk_filter_trim_cap(sk, skb, skb->len) != SKB_NOT_DROPPED_YET;
+}
+
+bool pgm_policy_check(struct sock *sk, struct sk_buff *skb)
+{
+	return xfrm4_policy_check(sk, XFRM_POLICY_IN, skb);
+}
+
+bool pgm_policy_check6(struct sock *sk, struct sk_buff *skb)
+{
+	return xfrm6_policy_check(sk, XFRM_POLICY_IN, skb);
+}
+
+void pgm_recv_cmsgs6(struct msghdr *msg, struct sock *sk, struct sk_buff *skb)
+{
+	sock_recv_cmsgs(msg, sk, skb);
+	if (inet6_sk(sk)->rxopt.all)
+		ip6_datagram_recv_ctl(sk, msg, skb);
+}
+
+void pgm_recv_cmsgs(struct msghdr *msg, struct sock *sk, struct sk_buff *skb)
+{
+	sock_recv_cmsgs(msg, sk, skb);
+	if (inet_cmsg_flags(inet_sk(sk)))
+		ip_cmsg_recv_offset(msg, sk, skb, 0, 0);
+}
+
+int pgm_copy_datagram(const struct sk_buff *skb, int offset,
+		      struct msghdr *msg, int len)
+{
+	return skb_copy_datagram_msg(skb, offset, msg, len);
+}
