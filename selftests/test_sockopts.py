@@ -51,9 +51,14 @@ def test_receive_timestamps():
                 (SO_TIMESTAMPING, RX_SOFTWARE | SOFTWARE, 48),
             ):
                 session.setsockopt(socket.SOL_SOCKET, option, value)
-                source.send(b"x")
-                _, ancillary, _, _ = session.recvmsg(100, 200)
-                ((level, kind, data),) = ancillary
+
+                def stamp():
+                    source.send(b"x")
+                    return session.recvmsg(100, 200)[1]
+
+                # The kernel begins to stamp packets a little after the first socket asked for it.
+                ktap.wait_for(stamp, "messages are stamped")
+                ((level, kind, data),) = stamp()
                 ktap.equal((level, kind, len(data)), (socket.SOL_SOCKET, option, size))
                 assert any(data), "a time"
                 session.setsockopt(socket.SOL_SOCKET, option, 0)
