@@ -62,7 +62,9 @@ def test_ranges():
             ktap.equal({file.name for file in FILES.iterdir()}, set(documented()))
         for name, (least, most, default) in documented().items():
             ktap.equal(read(host, name), default, name)
-            for wrong in (least - 1, most + 1, "x", "-1"):
+            numbers = {0, 1, least - 1, most + 1, -1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 64}
+            wrongs = sorted(n for n in numbers if not least <= n <= most)
+            for wrong in (*wrongs, "x", "1x"):
                 try:
                     host.sysctl(f"net/pgm/{name}", wrong)
                 except OSError as error:
