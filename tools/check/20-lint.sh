@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clippy over the host's workspace.
+# clippy over the host's workspace, mandoc over the manual pages.
 . tools/check/result.sh
 
 try "clippy, host" tools/lab/cargo clippy --quiet --locked --manifest-path rust/Cargo.toml \
@@ -9,13 +9,8 @@ try "clippy, host" tools/lab/cargo clippy --quiet --locked --manifest-path rust/
 manual() {
 	local page
 	for page in Documentation/man/man*/*; do
-		mandoc -Tlint "$page" || return
+		tools/lab/lab shell-in mandoc -Tlint "$page" || return
 	done
 }
 
-# What man(1) shows is asked of whoever has these programs.
-if command -v mandoc >/dev/null; then
-	try "mandoc -Tlint" manual
-else
-	echo "ok mandoc -Tlint # SKIP not installed"
-fi
+try "mandoc -Tlint" manual
