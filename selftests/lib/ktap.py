@@ -167,6 +167,7 @@ def _one(number, case, log):
     variant.enter(case.over)
     started = time.monotonic()
     verdict, directive = "ok", ""
+    failed = False
     try:
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -178,6 +179,14 @@ def _one(number, case, log):
                 if attempt == ATTEMPTS:
                     raise
                 note(f"{case.name}, attempt {attempt}: {late}")
+            except Skip:
+                raise
+            except Exception as error:  # noqa: BLE001 # a test may fail in any way
+                if failed or attempt == ATTEMPTS:
+                    raise
+                failed = True
+                _explain(error)
+                note(f"UNSTEADY {case.name}: it failed, and is tried once more")
     except Skip as reason:
         directive = f" # SKIP {reason}"
     except Exception as error:  # noqa: BLE001 # a test may fail in any way
