@@ -57,7 +57,7 @@ bench: lab-modules tool ## measure, in the guest
 check: ## format, lints, tests on the host and in the guest
 	@tools/check/run $(STEPS)
 
-conformance: ## write Documentation/conformance.rst
+conformance: ## write Documentation/conformance.rst and the table of security.rst
 	@tools/conformance
 
 rust-metadata: ## rebuild the Rust metadata that KDIR lacks (as root)

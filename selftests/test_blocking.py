@@ -178,6 +178,7 @@ def no_timeouts(sock):
 @ktap.test
 def test_interrupted_receive():
     """recv() and accept(): EINTR."""
+    # attack: A-10
     buffer = ctypes.create_string_buffer(10)
     with net.shared() as lan, pgm.datagram(lan.hosts[1]) as bus:
         with Interruption() as signals:
@@ -214,6 +215,7 @@ def test_restarted_receive():
 @ktap.test
 def test_interrupted_send():
     """send(): EINTR, and nothing of the message is sent."""
+    # attack: A-10
     with net.shared() as lan, pgm.datagram(lan.hosts[1]) as bus:
         source = slow_source(lan.hosts[0])
         pgm.set_window(source, 8)
@@ -231,6 +233,7 @@ def test_interrupted_send():
 @ktap.test
 def test_close_wakes_nobody_twice():
     """Many threads on one socket: each message goes to one of them."""
+    # attack: A-07
     with net.shared() as lan, pgm.datagram(lan.hosts[1]) as bus:
         with pgm.source(lan.hosts[0]) as source:
             readers = [pgm.Background(bus.recv, 10) for _ in range(8)]

@@ -162,6 +162,7 @@ def test_many_sessions():
 @ktap.test
 def test_module_in_use():
     """pgm.ko stays as long as pgm_diag.ko uses it; both can be removed."""
+    # attack: A-08 A-25
     done = subprocess.run(["rmmod", "pgm"], capture_output=True, text=True, check=False)
     assert "in use by: pgm_diag" in done.stderr, done.stderr
     net.run("rmmod", "pgm_diag")

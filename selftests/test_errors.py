@@ -341,6 +341,7 @@ def test_options_of_the_other_side():
 @ktap.test
 def test_options_out_of_range():
     """EINVAL, and the old value stays."""
+    # attack: A-09
     high = 0xFFFFFFFF
     wrong = {
         "ambient 0": option(pgm.PGM_AMBIENT_SPM, u32(0)),
@@ -392,6 +393,7 @@ def test_options_out_of_range():
 @ktap.test
 def test_options_of_the_wrong_length():
     """Too short is EINVAL; no pointer is EFAULT."""
+    # attack: A-09 A-17
     with World() as world:
         sock = world.fresh()
         numbers = (*SOURCE_ONLY, *RECEIVER_ONLY, pgm.PGM_ABORT_ON_RESET, pgm.PGM_RECVRCVINFO)

@@ -193,6 +193,7 @@ def test_processes_share_a_source():
 @ktap.test
 def test_restarted_source_is_a_new_session():
     """A new socket has a new TSI, and the listener accepts it while the old one ends."""
+    # attack: A-06
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         seen = set()
         for n in range(3):
@@ -208,6 +209,7 @@ def test_restarted_source_is_a_new_session():
 @ktap.test
 def test_session_outlives_its_listener():
     """As with TCP, closing the listener leaves accepted sessions alone."""
+    # attack: A-12
     with net.shared() as lan:
         listening = pgm.listener(lan.hosts[1])
         source = pgm.source(lan.hosts[0], window=SHORT)
@@ -243,6 +245,7 @@ def test_closed_session_stays_closed():
 @ktap.test
 def test_backlog_is_bounded():
     """More sources than the backlog holds: some wait outside, nothing breaks."""
+    # attack: A-14
     with net.shared() as lan, pgm.listener(lan.hosts[1], backlog=2) as listening:
         sources = [pgm.source(lan.hosts[0], window=SHORT) for _ in range(20)]
         for n, source in enumerate(sources):
@@ -282,6 +285,7 @@ def test_shutdown_of_reading():
 def test_namespace_goes_away():
     """Hosts that vanish with open and lingering sockets leave nothing behind."""
     # req: SEC-09
+    # attack: A-13
     before = pgm.in_use()
     with net.Lan() as lan, pgm.listener(lan.hosts[1]) as listening:
         # A closed source keeps its namespace for so long.

@@ -117,6 +117,7 @@ def test_receivers_interface_goes_down_and_up():
 @ktap.test
 def test_interface_goes_away():
     """ENETDOWN once; then a session is over, and datagram socket and listener live on."""
+    # attack: A-07
     with net.Lan() as lan, pgm.listener(lan.hosts[1]) as listening:
         one, two = lan.hosts
         with pgm.source(one, None, WINDOW, **via(one)) as source, pgm.datagram(two) as bus:
@@ -213,6 +214,7 @@ def lose(lan, source, message):
 def lowered_mtu(discover):
     """New APDUs fit a smaller MTU; what the window holds is repaired in IP fragments."""
     # req: SRC-21
+    # attack: A-20
     options = {} if discover is None else {IP_MTU_DISCOVER: discover}
     with net.Lan() as lan, pgm.datagram(lan.hosts[1]) as bus:
         with pgm.source(lan.hosts[0], None, WINDOW) as source:
@@ -279,6 +281,7 @@ def session_of(source, host):
 @ktap.test
 def test_fragmentation_needed():
     """ICMP makes new APDUs smaller, if it quotes a packet of the source; never below 552 bytes."""
+    # attack: A-20
     with net.shared() as lan:
         one, two = lan.hosts
         with pgm.source(one, None, WINDOW) as source, pgm.datagram(two) as bus:
@@ -304,6 +307,7 @@ def test_fragmentation_needed():
 @ktap.test(variants=(variant.V6,))
 def test_packet_too_big():
     """ICMPv6 makes new APDUs smaller in the same way; never below 1280 bytes."""
+    # attack: A-20
     with net.shared() as lan:
         one, two = lan.hosts
 
@@ -344,6 +348,7 @@ def queued_error(sock):
 @ktap.test
 def test_icmp_errors():
     """ICMP errors disturb nobody, except who asked for them by IP_RECVERR."""
+    # attack: A-20
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         one, two = lan.hosts
         with pgm.source(one, None, WINDOW) as source:

@@ -167,6 +167,7 @@ ATTACKS = {
 def attack(generate):
     """While a session runs: it is not disturbed."""
     # req: OPT-13 OPT-27 SEC-07
+    # attack: A-01 A-02 A-03 A-04 A-06
     with net.shared(3) as lan, Attacker(lan) as attacker:
         one, two, _ = lan.hosts
         sent = pgm.messages(2_000, (100, 1_000))

@@ -82,6 +82,7 @@ def settle(lan, before):
 @ktap.test(timeout=230)
 def test_200_megabytes():
     """Slab, socket memory and sockets are where they were."""
+    # attack: A-14
     with net.shared() as lan:
         count, pages = alone()
         push(lan, 10, linger=False)  # caches and per-CPU lists are warm now

@@ -232,6 +232,7 @@ def test_full_length():
 @ktap.test
 def test_peek():
     """MSG_PEEK leaves the message, also in part, also when it has many packets."""
+    # attack: A-17
     with Pair() as (source, bus):
         message = os.urandom(10_000)
         source.send(message)
@@ -289,6 +290,7 @@ def test_where_a_message_comes_from():
 @ktap.test
 def test_control_buffer_too_small():
     """MSG_CTRUNC, and the message all the same."""
+    # attack: A-10
     with Pair() as (source, bus):
         pgm.set_int(bus, pgm.PGM_RECVRCVINFO, 1)
         source.send(b"x")

@@ -46,6 +46,7 @@ def rmmod():
 @ktap.test
 def test_refused_while_in_use():
     """rmmod fails as long as any socket is open, in any role."""
+    # attack: A-25
     with net.shared() as lan:
         makers = {
             "fresh": pgm.pgm_socket,
@@ -67,6 +68,7 @@ def test_refused_while_in_use():
 @ktap.test
 def test_lingering_source_and_unload():
     """A closed source that still repairs: unload waits for it or ends it, but never crashes."""
+    # attack: A-25
     with net.shared() as lan:
         source = pgm.source(lan.hosts[0], window=(20_000, 1_500, 0))
         source.send(b"x")
@@ -79,6 +81,7 @@ def test_lingering_source_and_unload():
 @ktap.test(timeout=120)
 def test_reload_20_times():
     """Load, use, unload; sockets of an earlier life are gone."""
+    # attack: A-25
     with net.shared() as lan:
         for _ in range(20):
             exchange(lan)
@@ -95,6 +98,7 @@ def test_reload_20_times():
 @ktap.test
 def test_unload_with_open_captures():
     """Raw sockets and group memberships of others survive our unloading."""
+    # attack: A-25
     with net.shared() as lan, lan.hosts[1]:
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, pgm.IPPROTO_PGM) as raw:
             pgm.join(raw)

@@ -64,6 +64,7 @@ def silent(sock, seconds=0.3):
 @ktap.test
 def test_vlan():
     """Over VLAN devices, chosen by interface; the untagged network hears nothing."""
+    # attack: A-18
     with net.Lan() as lan, pgm.datagram(lan.hosts[1]) as untagged:
         one, two = lan.hosts
         for number, host in enumerate(lan.hosts, 1):
@@ -165,6 +166,7 @@ def fragments(data, source, destination, size, ident):
 @ktap.test
 def test_ip_fragments():
     """A TPDU that arrives in IP fragments, in any order, is one packet."""
+    # attack: A-18
     with net.shared() as lan, pgm.datagram(lan.hosts[1]) as bus:
         one = lan.hosts[0]
         session = wire.Session(one.address, pgm.GROUP, pgm.PORT)

@@ -92,6 +92,7 @@ def test_gsi():
 @ktap.test
 def test_extremes():
     """The ends of each range can be set and read back."""
+    # attack: A-09
     with pgm.pgm_socket() as sock:
         for number, values in VALUES.items():
             for value in values:
@@ -190,6 +191,7 @@ def test_buffers():
 @ktap.test
 def test_short_buffer():
     """getsockopt() fills what fits of a structure of counters."""
+    # attack: A-17
     with net.shared() as lan, pgm.source(lan.hosts[0]) as source:
         whole = source.getsockopt(pgm.IPPROTO_PGM, pgm.PGM_SENDER_STATS, 512)
         assert len(whole) >= 80 and len(whole) % 8 == 0, len(whole)
@@ -343,6 +345,7 @@ def sweep(role, sock):
 @ktap.test
 def test_sweep():
     """Every option with bad values, before and after connect and listen; then messages still flow."""
+    # attack: A-09
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         with pgm.source(lan.hosts[0]) as source:
             sweep("source", source)
@@ -366,6 +369,7 @@ def test_sweep():
 @ktap.test
 def test_sweep_fresh():
     """The same before connect: what is left is sound, and messages flow."""
+    # attack: A-09
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         with pgm.timeouts(pgm.pgm_socket(lan.hosts[0])) as sock:
             sweep("fresh", sock)

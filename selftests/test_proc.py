@@ -210,6 +210,7 @@ def test_many_sockets():
 @ktap.test
 def test_churn():
     """Reading while sockets come and go disturbs neither."""
+    # attack: A-08
     with net.shared() as lan:
         here, there = lan.hosts
         done = threading.Event()

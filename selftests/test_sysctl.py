@@ -56,6 +56,7 @@ def changed(host, **settings):
 @ktap.test
 def test_ranges():
     """The files are those of the documentation, with its defaults and its ranges."""
+    # attack: A-09
     with net.shared() as lan:
         host, other = lan.hosts
         with host:
@@ -152,6 +153,7 @@ def test_peer_expiry():
 @ktap.test
 def test_peers_max():
     """A datagram socket hears no more sources than its namespace allows."""
+    # attack: A-14
     with net.shared() as lan:
         with changed(lan.hosts[1], peers_max=2), pgm.datagram(lan.hosts[1]) as receiver:
             with contextlib.ExitStack() as stack:

@@ -77,6 +77,7 @@ def receive(ready):
 def test_send_and_receive():
     """No capability is needed for either side."""
     # req: SEC-08
+    # attack: A-24
     listens, ready = os.pipe()
     old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     try:

@@ -228,6 +228,7 @@ def test_fragments():
 def test_lost_fragment():
     """A message that lost a fragment is reported as lost and not delivered; the next one is."""
     # req: OPT-26 OPT-27 RCV-21
+    # attack: A-19
     with receiver() as (sock, probe, source):
         source.spm(1, 0)
         source.odata(1, b"whole", trail=1)
@@ -342,6 +343,7 @@ def damaged(session):
 def test_damaged_packets():
     """Packets that are not right are not delivered, not answered, and asked for like lost ones."""
     # req: WIRE-04 WIRE-05 WIRE-16 WIRE-17 WIRE-20 OPT-01 OPT-02 OPT-08 OPT-13
+    # attack: A-21
     with receiver() as (sock, probe, source):
         source.spm(1, 0)
         source.odata(1, b"1", trail=1)
@@ -455,6 +457,7 @@ def test_numbers_wrap():
 def test_sessions_are_bounded():
     """More sources than a socket has room for: the first ones go on undisturbed."""
     # req: RCV-26
+    # attack: A-14
     with receiver() as (sock, probe, source):
         source.spm(1, 0)
         source.odata(1, b"mine", trail=1)

@@ -236,6 +236,7 @@ def wait_for_data_goes_on(how):
 def test_false_confirmations():
     """NCFs without end delay the end of a recovery for a bounded time only."""
     # req: SEC-03 NAK-11
+    # attack: A-14
     with receiver(bo_ivl=10, rpt_ivl=30, rdata_ivl=60, data_retries=3) as (sock, losing):
         numbers, began = losing.lose()
         pgm.timeouts(sock, 0.02)

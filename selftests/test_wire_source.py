@@ -121,6 +121,7 @@ def test_window():
 def test_storm():
     """A thousand NAKs of a hundred receivers for one packet: few NCFs and repairs, no memory."""
     # req: SRC-18 SRC-20 SRC-27
+    # attack: A-15
     with running() as run:
         (packet,) = run.send(b"wanted")
         _, pages = pgm.accounted()

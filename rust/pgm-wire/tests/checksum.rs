@@ -51,6 +51,7 @@ fn a_sum_of_zero_is_sent_as_ones() {
 }
 
 // req: WIRE-15 WIRE-16
+// attack: A-21
 #[test]
 fn none_at_all() {
     for vector in vectors::all() {
@@ -75,6 +76,7 @@ fn none_at_all() {
 }
 
 // req: WIRE-17
+// attack: A-21
 #[test]
 fn a_wrong_one_comes_before_what_it_may_have_damaged() {
     let mut bytes = named("ODATA with all options").bytes();
@@ -85,6 +87,7 @@ fn a_wrong_one_comes_before_what_it_may_have_damaged() {
 }
 
 // req: WIRE-13
+// attack: A-21
 #[test]
 fn covers_bytes_behind_the_packet() {
     let mut bytes = named("SPM").bytes();

@@ -135,6 +135,7 @@ fn reserved_fields_are_ignored() {
 }
 
 // req: WIRE-21 WIRE-23
+// attack: A-04
 #[test]
 fn unknown_address_family() {
     for (name, offsets) in [
@@ -162,6 +163,7 @@ fn unknown_address_family() {
 }
 
 // req: WIRE-19 WIRE-20
+// attack: A-03
 #[test]
 fn tsdu_length_of_data() {
     for name in [

@@ -9,6 +9,7 @@ use represent::{examine, fetch};
 use vectors::fix_checksum;
 
 // req: WIRE-20 SEC-07
+// attack: A-03 A-04
 #[test]
 fn every_prefix() {
     for vector in vectors::all() {
@@ -37,6 +38,7 @@ fn every_prefix() {
 }
 
 // req: WIRE-15 WIRE-17 SEC-07
+// attack: A-01 A-03 A-04
 #[test]
 fn every_byte_with_every_value() {
     for vector in vectors::all() {
@@ -62,6 +64,7 @@ fn every_byte_with_every_value() {
 }
 
 // req: WIRE-20 SEC-07
+// attack: A-03 A-04
 #[test]
 fn two_bytes_of_every_short_packet() {
     // Fields of two bytes at their extremes, at every offset.

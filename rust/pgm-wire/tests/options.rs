@@ -61,6 +61,7 @@ fn options_start_with_their_length() {
 }
 
 // req: OPT-01 OPT-13 WIRE-20
+// attack: A-03
 #[test]
 fn total_length_of_options() {
     for total in (0..=12).chain([16, 255, 4083, 4084, 4085, 0x7FFF, 0x8000, 0xFFFF]) {
@@ -84,6 +85,7 @@ fn total_length_of_options() {
 }
 
 // req: OPT-01 OPT-08
+// attack: A-03
 #[test]
 fn total_length_no_list_can_have() {
     let with_total = |total: u16| {
@@ -145,6 +147,7 @@ fn only_the_flag_makes_options() {
 }
 
 // req: OPT-08
+// attack: A-01 A-23
 #[test]
 fn at_most_sixteen_options() {
     let list = |count: usize| {
@@ -162,6 +165,7 @@ fn at_most_sixteen_options() {
 }
 
 // req: OPT-13 OPT-11
+// attack: A-01
 #[test]
 fn every_length_of_every_option() {
     let fixed: &[(u8, &[usize])] = &[
@@ -209,6 +213,7 @@ fn every_length_of_every_option() {
 }
 
 // req: OPT-13 SEC-07
+// attack: A-01
 #[test]
 fn every_length_at_every_position() {
     for vector in vectors::all() {
@@ -358,6 +363,7 @@ fn options_are_seen_only_where_they_belong() {
 }
 
 // req: OPT-13 DLR-27
+// attack: A-04
 #[test]
 fn families_of_addresses_in_options() {
     let v4 = "0a000001";
@@ -401,6 +407,7 @@ fn families_of_addresses_in_options() {
 }
 
 // req: OPT-30
+// attack: A-04
 #[test]
 fn nak_lists_of_every_length() {
     for count in 1..=62u8 {
@@ -415,6 +422,7 @@ fn nak_lists_of_every_length() {
     }
 }
 
+// attack: A-04
 #[test]
 fn parity_group_zero_is_no_option() {
     let mut bytes = accepted("ODATA", "89080000 00000000");

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 // req: SEC-07
+// attack: A-03
 #[test]
 fn no_panic_is_referenced() {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

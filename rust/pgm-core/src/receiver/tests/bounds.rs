@@ -53,6 +53,7 @@ fn data_around_a_hole_touches_a_few_slots() {
 }
 
 // req: NAK-22
+// attack: A-23
 #[test]
 fn jumps_are_taken_in_bounded_steps() {
     let mut rig = joined(largest());
@@ -75,6 +76,7 @@ fn jumps_are_taken_in_bounded_steps() {
 }
 
 // req: NAK-22 SEC-03
+// attack: A-23
 #[test]
 fn hostile_control_packets_cost_what_they_list() {
     let mut rig = joined(largest());
@@ -90,6 +92,7 @@ fn hostile_control_packets_cost_what_they_list() {
     assert!(rig.worst <= 63 * 3 + 8, "{}", rig.worst);
 }
 
+// attack: A-23
 #[test]
 fn timers_that_expire_together_are_served_in_bounded_steps() {
     let mut rig = joined(largest());
@@ -107,6 +110,7 @@ fn timers_that_expire_together_are_served_in_bounded_steps() {
 }
 
 // req: OPT-27
+// attack: A-23
 #[test]
 fn an_apdu_of_the_most_fragments_costs_two_looks_at_each() {
     let mut rig = joined(largest());

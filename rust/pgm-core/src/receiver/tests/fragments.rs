@@ -80,6 +80,7 @@ fn reassembly_spans_an_advance_of_the_window() {
 }
 
 // req: OPT-26 RCV-21
+// attack: A-19
 #[test]
 fn a_lost_fragment_loses_its_apdu() {
     for lost in 0..3 {
@@ -150,6 +151,7 @@ fn a_hole_in_an_apdu_from_before_the_session_is_a_loss() {
 }
 
 // req: OPT-27
+// attack: A-02
 #[test]
 fn fragments_that_contradict_themselves_are_refused() {
     let bad = Err(Discard::Fragment);
@@ -183,6 +185,7 @@ fn fragments_that_contradict_themselves_are_refused() {
 }
 
 // req: OPT-27
+// attack: A-02 A-19
 #[test]
 fn fragments_that_contradict_each_other_lose_their_apdu_only() {
     // Second fragment: (first, offset, length of the APDU).
@@ -213,6 +216,7 @@ fn fragments_that_contradict_each_other_lose_their_apdu_only() {
 }
 
 // req: OPT-27
+// attack: A-02 A-19
 #[test]
 fn an_apdu_in_the_place_of_a_fragment_is_delivered() {
     let mut rig = joined();
@@ -230,6 +234,7 @@ fn an_apdu_in_the_place_of_a_fragment_is_delivered() {
 }
 
 // req: OPT-28
+// attack: A-02
 #[test]
 fn size_and_number_of_fragments_are_bounded() {
     let small = ReceiverConfig {
@@ -258,6 +263,7 @@ fn size_and_number_of_fragments_are_bounded() {
 }
 
 // req: OPT-28
+// attack: A-02
 #[test]
 fn an_apdu_longer_than_the_window_does_not_block_it() {
     let tight = ReceiverConfig {
@@ -282,6 +288,7 @@ fn an_apdu_longer_than_the_window_does_not_block_it() {
 
 // MS08-036 was a hole of this kind.
 // req: OPT-27
+// attack: A-02 A-14
 #[test]
 fn beginnings_without_end_take_bounded_memory() {
     let mut rig = joined();

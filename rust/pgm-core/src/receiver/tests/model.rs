@@ -559,6 +559,7 @@ proptest! {
 
     /// Every packet twice is every packet once: the same deliveries, the same NAKs at the same time.
     // req: RCV-05 RCV-25
+    // attack: A-05
     #[test]
     fn duplicates_change_nothing(ops in prop::collection::vec(op(), 1..120), seed in any::<u64>()) {
         let mut once = Rig::<StdHeap>::with(patient(), seed);

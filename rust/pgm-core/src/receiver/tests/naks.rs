@@ -270,6 +270,7 @@ fn confirmed_naks_without_data_end_in_loss() {
 }
 
 // req: SEC-03
+// attack: A-14
 #[test]
 fn a_flood_of_false_ncfs_ends_in_a_report_and_not_in_silence() {
     for ncf in [true, false] {

@@ -68,6 +68,7 @@ fn a_leap_shuts_nobody_out() {
 }
 
 // req: RCV-27
+// attack: A-06
 #[test]
 fn a_source_that_counts_anew_gets_through() {
     for start in [5, 0x9000_0000] {

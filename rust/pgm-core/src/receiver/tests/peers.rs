@@ -165,6 +165,7 @@ fn every_tsi_is_a_session_of_its_own() {
 }
 
 // req: RCV-26
+// attack: A-14
 #[test]
 fn the_number_of_sessions_is_bounded() {
     let mut bus = Bus::new(100);
@@ -251,6 +252,7 @@ fn an_ended_session_does_not_come_back() {
     assert_eq!(bus.take_out(), [apdu(1, 6)]);
 }
 
+// attack: A-06
 #[test]
 fn a_source_that_starts_again_is_heard_after_a_while() {
     let mut bus = Bus::new(10);

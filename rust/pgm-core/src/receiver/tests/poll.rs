@@ -61,6 +61,7 @@ fn a_general_poll_gets_one_answer_after_a_random_delay() {
 }
 
 // req: POLL-12
+// attack: A-05
 #[test]
 fn a_poll_heard_twice_is_answered_once() {
     let mut rig = rig(1);
@@ -198,6 +199,7 @@ fn another_parent_neither_cancels_nor_adds_an_answer() {
     assert_eq!(answers(&mut rig), [(2, 0)]);
 }
 
+// attack: A-15
 #[test]
 fn forged_polls_do_not_amplify() {
     let mut rig = rig(1);

@@ -129,6 +129,7 @@ fn the_trailing_edge_of_every_packet_kind_is_obeyed_at_once() {
 }
 
 // req: RCV-20 RCV-21 TXW-13
+// attack: A-06
 #[test]
 fn the_window_follows_any_jump() {
     for jump in [1_000_000, (1 << 31) - 2] {
@@ -167,6 +168,7 @@ fn data_after_a_jump_is_taken_at_once() {
 }
 
 // req: RCV-20 WIRE-26
+// attack: A-06
 #[test]
 fn a_jump_of_half_the_number_space_is_old() {
     let mut rig = Rig::new();
@@ -181,6 +183,7 @@ fn a_jump_of_half_the_number_space_is_old() {
 }
 
 // req: WIRE-26
+// attack: A-06
 #[test]
 fn numbers_wrap() {
     let mut rig = Rig::new();

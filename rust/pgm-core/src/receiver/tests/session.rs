@@ -122,6 +122,7 @@ fn fin_on_data_ends_the_session_too() {
 }
 
 // req: OPT-26 OPT-58
+// attack: A-19
 #[test]
 fn an_apdu_without_end_is_lost_at_fin() {
     let mut rig = Rig::new();

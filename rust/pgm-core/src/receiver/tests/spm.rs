@@ -123,6 +123,7 @@ fn an_spm_without_window_information_gives_the_path_only() {
     assert!(rig.sent.is_empty());
 }
 
+// attack: A-06
 #[test]
 fn an_impossible_window_is_refused() {
     let mut rig = Rig::new();

@@ -61,6 +61,7 @@ fn a_unicast_ncf_stops_naks_and_is_copied_to_the_neighbours() {
 }
 
 // req: IMP-17
+// attack: A-15
 #[test]
 fn forged_ones_do_not_amplify() {
     let mut rig = with_gap();

@@ -340,6 +340,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     // req: SRC-01 SRC-02 SRC-04 SRC-13 SRC-17 SRC-22 SRC-23 TXW-03 TXW-15 OPT-42 OPT-55
+    // attack: A-05 A-15
     #[test]
     fn any_sequence_of_events_keeps_the_promises(
         ops in proptest::collection::vec(op(), 1..250),

@@ -88,6 +88,7 @@ fn odata_and_rdata_share_the_rate() {
 }
 
 // req: SRC-18
+// attack: A-05 A-15
 #[test]
 fn a_storm_of_the_same_nak_gets_few_confirmations_and_repairs() {
     let (mut bench, sqns) = sent(3);
@@ -304,6 +305,7 @@ fn pending_confirmations_are_bounded() {
 }
 
 // req: SRC-19
+// attack: A-15
 #[test]
 fn repairs_stay_within_the_rate() {
     let (mut bench, sqns) = sent_at_rate(60, 50_000);

@@ -180,6 +180,7 @@ fn named_intervals_are_checked() {
 }
 
 // req: SPMR-07
+// attack: A-15
 #[test]
 fn an_spmr_is_answered_at_once_but_no_flood_of_them() {
     let mut bench = started(config());

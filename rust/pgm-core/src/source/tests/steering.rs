@@ -189,6 +189,7 @@ fn a_storm_is_no_sign_of_a_failure() {
 }
 
 // req: IMP-11
+// attack: A-15
 #[test]
 fn forged_duplicates_get_few_answers() {
     let (mut bench, sqns) = sent(50);
