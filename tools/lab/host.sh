@@ -14,7 +14,6 @@ host_tools() {
 		esac
 	done <<-EOF
 		mmdebstrap mmdebstrap
-		qemu-system-x86_64 qemu-system-x86
 		mke2fs e2fsprogs
 		setpriv util-linux
 		$KEYRING debian-archive-keyring

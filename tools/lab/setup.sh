@@ -17,7 +17,7 @@ setup() {
 	exec {lab_use}>"$LABS/use.lock"
 	flock -s "$lab_use"
 
-	if version=$(archive_remembered) && [ -e "$LABS/$version-$(recipe)/complete" ]; then
+	if version=$(archive_remembered) && [ -e "$LABS/$version-$(recipe)/complete" ] && [ -e "$(qemu_dir)" ]; then
 		LAB_DIR=$LABS/$version-$(recipe)
 	else
 		setup_locked
@@ -36,9 +36,10 @@ setup_locked() {
 	if version=$(archive_ask); then
 		LAB_DIR=$LABS/$version-$(recipe)
 		[ -e "$LAB_DIR/complete" ] || setup_make "$version"
+		[ -e "$(qemu_dir)" ] || setup_qemu
 	else
 		LAB_DIR=$(setup_finished | head -n 1)
-		if [ -z "$LAB_DIR" ]; then
+		if [ -z "$LAB_DIR" ] || [ ! -e "$(qemu_dir)" ]; then
 			tail -n 3 "$LABS/apt.log" >&2
 			die "no lab yet, and the Debian archive $MIRROR cannot be reached."
 		fi
@@ -93,10 +94,19 @@ setup_make() {
 	setup_tidy
 }
 
+setup_qemu() {
+	local new setup_begin=$SECONDS setup_log=$LABS/setup.log
+	setup_remove "$LABS"/qemu-*
+	new=$(mktemp -d "$LABS/new.XXXXXX")
+	chmod 755 "$new"
+	setup_step "emulator" setup_contained qemu_make "$new"
+	mv -T "$new" "$(qemu_dir)"
+}
+
 # Runs a function of these scripts contained.
 setup_contained() {
 	"${CONTAINED[@]}" /bin/bash -euo pipefail -c \
-		'LAB=$1; . "$LAB/env.sh"; . "$LAB/rootfs.sh"; . "$LAB/image.sh"; shift; "$@"' \
+		'LAB=$1; for part in env rootfs image qemu; do . "$LAB/$part.sh"; done; shift; "$@"' \
 		bash "$LAB" "$@"
 }
 

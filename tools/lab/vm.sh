@@ -20,6 +20,7 @@ vm_run() {
 	done
 	[ $# -gt 0 ] || die "run: which command?"
 	setup
+	qemu_command
 	vm_accelerator
 	# One instruction takes one nanosecond of the guest's time: what else this
 	# machine does has no influence on what is measured.
@@ -71,7 +72,7 @@ vm_boot() {
 	cat "$VM_JOB/output" &
 	local cat=$! status=0
 	setpriv --pdeathsig TERM -- timeout -k 5 "$timeout" \
-		qemu-system-x86_64 "${args[@]}" </dev/null >"$VM_JOB/qemu" 2>&1 &
+		"${QEMU[@]}" "${args[@]}" </dev/null >"$VM_JOB/qemu" 2>&1 &
 	local qemu=$!
 	trap 'kill "$qemu" 2>/dev/null' INT TERM
 	wait "$qemu" || status=$?
@@ -103,7 +104,7 @@ vm_probe() {
 	local dir
 	say "trying KVM"
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/lab-probe.XXXXXX")
-	timeout -k 1 8 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -nic none \
+	timeout -k 1 8 "${QEMU[@]}" -nodefaults -no-user-config -display none -no-reboot -nic none \
 		-M q35,accel=kvm -cpu host -smp 2 -m 512 \
 		-kernel "$LAB_DIR/kernel" -initrd "$LAB_DIR/initrd" -append 'lab.probe panic=-1' \
 		-device virtio-serial-pci -chardev "file,id=output,path=$dir/output" \
