@@ -15,6 +15,8 @@
 
 mod deadlines;
 mod discard;
+#[cfg(any(test, feature = "fuzz"))]
+mod draw;
 mod memory;
 mod meter;
 mod paged;

@@ -25,8 +25,8 @@ mod spmr;
 mod stats;
 mod table;
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod tests;
 
 use pgm_wire::{
     checksum, Addr, Body, Nak, NakBoIvl, NakList, NakOptions, NcfOptions, Packet, Poll,

@@ -174,7 +174,7 @@ impl<H: Heap> Repair<H> {
     }
 
     /// How many recoveries are under way.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) const fn len(&self) -> u32 {
         self.timers.len().saturating_add(self.due.len())
     }

@@ -109,7 +109,7 @@ pub(super) struct Window<P, H: Heap> {
     arrived: u64,
     open: bool,
     /// Slots looked at, for tests of how much work a call does.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) touched: core::cell::Cell<u64>,
 }
 
@@ -148,13 +148,13 @@ impl<P, H: Heap> Window<P, H> {
             passed: 0,
             arrived: 0,
             open: false,
-            #[cfg(test)]
+            #[cfg(any(test, feature = "fuzz"))]
             touched: core::cell::Cell::new(0),
         }
     }
 
     fn touch(&self) {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "fuzz"))]
         self.touched.set(self.touched.get().saturating_add(1));
     }
 
@@ -187,7 +187,7 @@ impl<P, H: Heap> Window<P, H> {
     }
 
     /// Numbers given up that are still in the window.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) const fn lost(&self) -> u32 {
         self.lost
     }

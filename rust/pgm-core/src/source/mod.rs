@@ -14,8 +14,8 @@ mod nlas;
 mod send;
 mod spm;
 mod stats;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod tests;
 mod txw;
 
 pub use config::{Advance, Heartbeat, SourceConfig};

@@ -2,26 +2,38 @@
 
 //! Tests of the receiver, from the wire: real packets in, real packets out.
 
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+#![cfg_attr(not(test), allow(dead_code, unused_imports))]
 
 mod arrival;
 mod back_off;
 mod bounds;
 mod failing;
 mod fragments;
+pub mod fuzz;
 mod invariants;
 mod join;
+#[cfg(test)]
 mod model;
 mod naks;
 mod parent;
+#[cfg(test)]
 mod peers;
 mod poll;
 mod reception;
+mod reference;
 mod refused;
 mod session;
 mod spm;
 mod spmr;
 mod unreachable;
+mod wild;
 
 use std::vec::Vec;
 

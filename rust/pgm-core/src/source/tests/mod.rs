@@ -2,14 +2,24 @@
 
 //! A source driven by hand: packets go through the codec both ways, time moves when the test says so.
 
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+#![cfg_attr(not(test), allow(dead_code, unused_imports))]
 
 mod advance;
 mod bench;
 mod closing;
+pub mod fuzz;
 mod join;
+#[cfg(test)]
 mod model;
 mod naks;
+mod reference;
 mod spms;
 mod steering;
 mod window;
