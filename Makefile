@@ -45,6 +45,10 @@ tool: ## build the user's tool
 	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm
 	@mkdir -p build && install -m 755 $$($(CARGO) --where)/release/pgm build/pgm
 
+storm: ## build the generator of hostile packets, for the selftests
+	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm-storm
+	@mkdir -p build && install -m 755 $$($(CARGO) --where)/release/pgm-storm build/pgm-storm
+
 # What the demonstration takes from the command line.
 demo := $(foreach name,LOSS RATE FILE FAMILY ENCAP,$(if $($(name)),$(name)=$($(name))))
 
@@ -86,4 +90,4 @@ help: ## this list
 	@echo "Variables: KDIR, LOSS, FAMILY=6 and ENCAP=udp (demo), STEPS (check: some of its steps), DESTDIR and PREFIX (install),"
 	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
 
-.PHONY: modules lab-modules tool demo bench check conformance rust-metadata install clean help
+.PHONY: modules lab-modules tool storm demo bench check conformance rust-metadata install clean help

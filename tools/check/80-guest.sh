@@ -8,7 +8,7 @@ logs=build/check
 # end at about the same time.
 first=(memory module transfer tool malformed)
 
-make --no-print-directory lab-modules tool || exit
+make --no-print-directory lab-modules tool storm || exit
 mapfile -t tests < <(
 	printf '%s\n' "${first[@]}"
 	find selftests -name 'test_*.py' -printf '%f\n' | sed 's/^test_//; s/\.py$//' | sort |

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""A storm of hostile packets disturbs nobody and leaves nothing.
+
+PGM_STORM_COUNT: packets of each type, however long that takes (else what fits into some seconds).
+PGM_STORM_SEED: another storm than the usual one.
+"""
+
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
+
+import ktap
+import net
+import pgm
+import slab
+import variant
+
+ktap.usual_variants(variant.ALL)
+
+COUNT = int(os.environ.get("PGM_STORM_COUNT", "0"))
+SEED = int(os.environ.get("PGM_STORM_SEED", "1"))
+SECONDS = 2
+# With a debug kernel 10^6 packets of each type take their time.
+TIMEOUT = 90 + COUNT // 400
+TYPES = ("Spm", "Poll", "Polr", "Odata", "Rdata", "Nak", "Nnak", "Ncf", "Spmr", "Ack")
+# Why a packet is not counted by its type: it was not understood.
+UNREAD = ("Truncated", "Version", "UnknownType", "TsduLength", "Afi", "Options", "Checksum")
+UNREAD += ("ChecksumMissing",)
+WINDOW = (4_000, 2_000, 0)
+
+
+def program():
+    """pgm-storm, which is built beside pgm."""
+    tool = os.environ.get("PGM_TOOL")
+    path = pathlib.Path(tool).with_name("pgm-storm") if tool else None
+    if not path or not path.exists():
+        raise ktap.Skip("there is no pgm-storm beside PGM_TOOL (make storm)")
+    return path
+
+
+def counters(host):
+    """/proc/net/pgm/snmp of a host."""
+    with host, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as table:
+        names, values = (line.split()[1:] for line in table)
+    return dict(zip(names, map(int, values)))
+
+
+def hurl(lan, live, count, seconds=None):
+    """Throws a storm at the first two hosts. Returns {type: packets sent}."""
+    one, two, three = lan.hosts
+    words = {
+        "group": pgm.GROUP,
+        "source": one.address,
+        "receiver": two.address,
+        "attacker": three.address,
+        "port": pgm.PORT,
+        "seed": SEED,
+        "count": count,
+        "udp": f"{variant.UNICAST}:{variant.MULTICAST}" if variant.now().udp else "0:0",
+        "seconds": seconds,
+    }
+    command = [program()]
+    for name, value in words.items():
+        command += [f"--{name}", str(value)] if value is not None else []
+    for sock in live:
+        command += ["--live", f"{pgm.tsi(sock).hex()}:{pgm.stats(sock)['lead']}"]
+    lines = three.run(*command).splitlines()
+    return {name.capitalize(): int(number) for name, number in map(str.split, lines)}
+
+
+class Bystander:
+    """A transfer between two hosts that goes on until stop()."""
+
+    def __init__(self, source, session):
+        self.source, self.session = source, session
+        self.count, self.done = 1, threading.Event()  # message 0 made the session
+        self.sender = pgm.Background(self._send)
+        self.receiver = pgm.Background(self._receive)
+
+    @staticmethod
+    def message(number):
+        """The nth, which says which it is."""
+        return struct.pack("!I", number) + bytes((number + n) & 0xFF for n in range(number % 900))
+
+    def _send(self):
+        while not self.done.wait(0.005):
+            self.source.send(self.message(self.count))
+            self.count += 1
+        self.source.close()
+
+    def _receive(self):
+        number = 0
+        while True:
+            data, _, flags, _ = self.session.recvmsg(2_000)
+            if not data and not flags & pgm.MSG_EOR:
+                return number, pgm.stats(self.session)
+            assert data == self.message(number), f"message {number} is another one"
+            number += 1
+
+    def stop(self):
+        """Whether all came."""
+        self.done.set()
+        self.sender.result()
+        number, stats = self.receiver.result()
+        ktap.equal(number, self.count, "messages of the bystander")
+        ktap.equal(stats["lost"], 0)
+        self.session.close()
+        return number
+
+
+def drain(sock, stop):
+    """Reads whatever a socket has, losses included, until told to stop."""
+    sock.setblocking(False)
+    while not stop.wait(0.01):
+        try:
+            while sock.recv(4_000) and not stop.is_set():
+                pass
+        except OSError:
+            pass
+
+
+def besiege(lan, count, seconds=None):
+    """A storm while everything runs that there is. Returns what was sent of each type."""
+    one, two, _ = lan.hosts
+    stop = threading.Event()
+    with pgm.listener(two, backlog=20) as listening, pgm.datagram(two) as bus:
+        live = []
+        for _ in range(2):
+            source = pgm.source(one, window=WINDOW)
+            source.send(Bystander.message(0))
+            session, _ = pgm.accept(listening)
+            ktap.equal(pgm.tsi(session), pgm.tsi(source))
+            live.append((source, session))
+        (source, session), (victim, attacked) = live
+        bystander = Bystander(source, session)
+        readers = [pgm.Background(drain, sock, stop) for sock in (bus, attacked)]
+        for _ in range(10):
+            victim.send(b"payload")
+        sent = hurl(lan, [victim], count, seconds)
+        bystander.stop()
+        stop.set()
+        for reader in readers:
+            reader.result()
+        attacked.close()
+        pgm.reset_close(victim)
+    # Everything still works.
+    with pgm.datagram(two) as after, pgm.source(one, window=WINDOW) as again:
+        again.send(b"after")
+        while after.recv(2_000) != b"after":
+            pass
+    return sent
+
+
+def settle():
+    """Waits until no socket is left, then reads the slabs."""
+    ktap.wait_for(lambda: pgm.in_use() == 0, "no socket is left", 60)
+    slab.drop_caches()
+    used = slab.exactly_used()
+    return {name: size for name, size in used.items() if re.match("PGM|skbuff|kmalloc", name)}
+
+
+@ktap.test(timeout=TIMEOUT)
+def test_storm():
+    """Valid, spoilt and random packets of every type: each is read, none does harm."""
+    # attack: A-01 A-03 A-04 A-05 A-14 A-18
+    program()
+    with net.shared(3) as lan:
+        besiege(lan, 60)  # caches are warm now
+        slabs = settle()
+        before = [counters(host) for host in lan.hosts[:2]]
+        sent = besiege(lan, COUNT or 1_000_000, None if COUNT else SECONDS)
+        left = settle()
+        after = [counters(host) for host in lan.hosts[:2]]
+        grown = [
+            {name: new[name] - old[name] for name in new} for old, new in zip(before, after)
+        ]
+        ktap.note(f"thrown: {sent}")
+        for host in grown:
+            read = sum(host[f"In{kind}"] for kind in TYPES)
+            unread = sum(host[f"InDiscard{why}"] for why in UNREAD)
+            ktap.note(f"{host['InPkts']} came, {read} were read, {unread} were not")
+            ktap.equal(read + unread, host["InPkts"], "packets accounted for")
+        for kind in TYPES:
+            assert sum(host[f"In{kind}"] for host in grown) > sent[kind] // 10, f"no {kind} was read"
+        total = sum(left[name] - slabs.get(name, 0) for name in left)
+        more = {n: left[n] - slabs.get(n, 0) for n in left if left[n] != slabs.get(n, 0)}
+        assert total < 1 << 20, f"{total} bytes more: {more}"
+
+
+if __name__ == "__main__":
+    ktap.main(pgm.need_module)
