@@ -17,6 +17,7 @@ import net
 import pgm
 import variant
 import wire
+from probe import Probe
 
 WINDOW = (20_000, 20_000, 0)
 # Repairs cannot wait for heartbeats of seconds: these tests look for prompt ones.
@@ -57,6 +58,8 @@ def error_of(call, *arguments):
 
 def via(host):
     """Socket option: multicast leaves by eth0, whatever the routes say."""
+    if variant.now().version == 6:
+        return pgm.multicast(interface=host.index())
     return {"ip_multicast_if": socket.inet_aton(host.address)}
 
 
@@ -83,11 +86,12 @@ def second_cable(lan, mtu=1500):
 # --- interfaces
 
 
-@ktap.test
+@ktap.test(variants=(variant.V4, variant.V6))
 def test_receivers_interface_goes_down_and_up():
     """ENETDOWN once; messages of that time are repaired when the interface is there again."""
     with net.Lan() as lan, pgm.listener(lan.hosts[1]) as listening:
         one, two = lan.hosts
+        two.sysctl("net/ipv6/conf/eth0/keep_addr_on_down", 1)
         with pgm.source(one, None, WINDOW, **via(one)) as source, pgm.datagram(two) as bus:
             source.send(b"before")
             session, _ = pgm.accept(listening)
@@ -112,6 +116,33 @@ def test_receivers_interface_goes_down_and_up():
                     ktap.equal(pgm.stats(sock)["lost"], 0)
                 ip(two, "link set eth0 down")
                 ktap.equal(errors_of(session), ["ENETDOWN"], "the second time")
+
+
+@ktap.test
+def test_filter_of_a_gone_interface():
+    """A filter that asks for the interface refuses a packet that waited until it was gone."""
+    # attack: A-07
+    with net.Lan() as lan:
+        one, two = lan.hosts
+        second_cable(lan)
+        with pgm.pgm_socket(two) as bus, Probe(one) as by0, Probe(one, device="eth1") as by1:
+            pgm.timeouts(bus)
+            bus.bind((pgm.GROUP, pgm.PORT))
+            for device in ("eth0", "eth1"):
+                join_by(bus, two, device)
+            load_interface, accept = (0x20, 0, 0, 0xFFFFF000 + 8), (0x06, 0, 0, 0xFFFF)
+            pgm.attach_filter(bus, load_interface, accept)
+            first = by0.source(address="10.77.0.1")
+            second = by1.source(address="10.77.0.1", sport=first.session.down[0], gsi=first.session.gsi)
+            first.odata(0, b"zero", wire.option(wire.OPT_SYN))
+            ktap.equal(bus.recv(10), b"zero")
+            second.odata(2, b"two")
+            ktap.wait_for(lambda: pgm.stats(bus)["buffered"], "the second cable's packet waits")
+            ip(one, "link del eth1")
+            ktap.wait_for(lambda: "eth1" not in ip(two, "-br link"), "eth1 is gone")
+            for sqn, payload in ((1, b"one"), (3, b"three")):
+                first.odata(sqn, payload)
+                ktap.equal(bus.recv(10), payload)
 
 
 @ktap.test

@@ -18,8 +18,9 @@ import pgm
 import wire
 from probe import Probe
 
-SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
+SO_DETACH_FILTER = 27
 SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING = 29, 35, 37
+SO_RXQ_OVFL = 40
 SCM_TIMESTAMPING = SO_TIMESTAMPING
 TX_SOFTWARE, RX_SOFTWARE, SOFTWARE, OPT_ID, OPT_TSONLY = 1 << 1, 1 << 3, 1 << 4, 1 << 7, 1 << 11
 SO_EE_ORIGIN_TIMESTAMPING = 4
@@ -64,6 +65,20 @@ def test_receive_timestamps():
                 session.setsockopt(socket.SOL_SOCKET, option, 0)
 
 
+@ktap.test
+def test_drop_count():
+    """SO_RXQ_OVFL tells of drops, and of nothing else that is kept with a message."""
+    # attack: A-16
+    with net.shared() as lan:
+        source, session = accepted(lan)
+        with source, session:
+            session.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+            for message in (b"one packet", bytes(5000)):
+                source.send(message)
+                data, ancillary, _, _ = session.recvmsg(6000, 200)
+                ktap.equal((data, ancillary), (message, []))
+
+
 def stamp_of(sock):
     """(the id of a transmit time stamp, is there a time)"""
     poller = select.poll()
@@ -99,14 +114,6 @@ def test_transmit_timestamps():
             raise AssertionError("one stamp too many")
 
 
-def attach(sock, *program):
-    """SO_ATTACH_FILTER with classic BPF instructions."""
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    buffer = ctypes.create_string_buffer(code)
-    value = struct.pack("@HP", len(program), ctypes.addressof(buffer))
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, value)
-
-
 LOAD_BYTE, LOAD_HALF, JUMP_EQUAL, RETURN = 0x30, 0x28, 0x15, 0x06
 
 
@@ -121,7 +128,7 @@ def socket_filter(receiver):
             sock, _ = pgm.accept(sock)
         ktap.equal(sock.recv(100), b"first")
         # The kind is ODATA, and the payload, behind 24 bytes of header, does not begin with "n".
-        attach(
+        pgm.attach_filter(
             sock,
             (LOAD_BYTE, 0, 0, 4),
             (JUMP_EQUAL, 0, 3, wire.ODATA),
@@ -150,7 +157,7 @@ def test_filter_fragments():
         source, session = accepted(lan)
         with source, session:
             # Of a fragment, OPT_FRAGMENT stands before the payload: 24 + 4 + 16 bytes.
-            attach(
+            pgm.attach_filter(
                 session,
                 (LOAD_BYTE, 0, 0, 44),
                 (JUMP_EQUAL, 0, 1, ord("n")),

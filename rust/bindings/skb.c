@@ -63,7 +63,9 @@ void pgm_scrub(struct sk_buff *skb)
 	nf_reset_ct(skb);
 	secpath_reset(skb);
 	skb_dst_drop(skb);
+	skb->dev = NULL;
 }
+
 
 bool pgm_checksum_bad(struct sk_buff *skb)
 {
@@ -154,8 +156,9 @@ struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
 		__wsum csum = 0;
 		void *to;
 
+		/* sk_page_frag_refill() would cut SO_SNDBUF for good. */
 		if (pages->count == min(most, MAX_SKB_FRAGS) ||
-		    !sk_page_frag_refill(sk, pfrag))
+		    !skb_page_frag_refill(32U, pfrag, sk->sk_allocation))
 			goto fail;
 		n = min(len - pages->len, pfrag->size - pfrag->offset);
 		to = page_address(pfrag->page) + pfrag->offset;
@@ -189,7 +192,16 @@ int pgm_transport_offset(const struct sk_buff *skb)
 
 bool pgm_filter_refuses(struct sock *sk, struct sk_buff *skb)
 {
-	return sk_filter_trim_cap(sk, skb, skb->len) != SKB_NOT_DROPPED_YET;
+	bool refuses;
+
+	/* A filter may ask for the device, which the packet did not keep. */
+	rcu_read_lock();
+	if (rcu_access_pointer(sk->sk_filter))
+		skb->dev = dev_get_by_index_rcu(sock_net(sk), skb->skb_iif);
+	refuses = sk_filter_trim_cap(sk, skb, skb->len) != SKB_NOT_DROPPED_YET;
+	skb->dev = NULL;
+	rcu_read_unlock();
+	return refuses;
 }
 
 bool pgm_policy_check(struct sock *sk, struct sk_buff *skb)

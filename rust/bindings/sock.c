@@ -49,6 +49,8 @@ bool pgm_sock_owned(const struct sock *sk)
 
 int pgm_add_backlog(struct sock *sk, struct sk_buff *skb, unsigned int limit)
 {
+	/* Its device may go while it waits. */
+	skb->dev = NULL;
 	return sk_add_backlog(sk, skb, limit);
 }
 
@@ -251,6 +253,7 @@ void pgm_unlink_receive(struct sock *sk, struct sk_buff *skb)
 
 void pgm_queue_receive(struct sock *sk, struct sk_buff *skb)
 {
+	sock_skb_set_dropcount(sk, skb);
 	skb_queue_tail(&sk->sk_receive_queue, skb);
 }
 

@@ -19,7 +19,7 @@ use crate::link;
 use crate::net::lock::{BhLock, Locked};
 use crate::net::membership;
 use crate::net::output::{Alert, Path};
-use crate::net::skb::{RxInfo, SkBuff};
+use crate::net::skb::{RxInfo, RxKind, SkBuff};
 use crate::net::trace::{self, Edges};
 use crate::net::{output, timer};
 use crate::netns;
@@ -283,9 +283,12 @@ fn queue(sk: &mut Locked<'_>, tsi: Tsi, mut data: Data<SkBuff>) {
         sqn: data.sqn.get(),
         apdu_left: data.apdu_len.saturating_sub(data.offset),
         read: 0,
+        kind: if data.syn {
+            RxKind::First
+        } else {
+            RxKind::Message
+        },
         last: data.last,
-        syn: data.syn,
-        notification: false,
     };
     let skb = data.payload.into_raw();
     // SAFETY: The skb is ours; the queue takes it. It was charged when it entered the window.

@@ -10,7 +10,7 @@ use pgm_core::settings;
 use pgm_wire::{Sqn, Tsi};
 
 use crate::net::lock::Locked;
-use crate::net::skb::{RxInfo, SkBuff};
+use crate::net::skb::{RxInfo, RxKind, SkBuff};
 use crate::options::uapi_tsi;
 use crate::sock::{Receive, State};
 
@@ -81,9 +81,8 @@ pub(crate) fn notify(sk: &mut Locked<'_>, tsi: Tsi, event: Event) -> bool {
         sqn: 0,
         apdu_left: LEN as u32,
         read: 0,
+        kind: RxKind::Notification,
         last: true,
-        syn: false,
-        notification: true,
     };
     // SAFETY: The skb is new and ours until the queue takes it; it has the room that is written.
     unsafe {

@@ -26,8 +26,21 @@ use crate::{engine, listener};
 ///
 /// `sk` was found in an RCU read section that still lasts, in a softirq; no socket lock is held.
 pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkBuff) {
-    // SAFETY: By the caller.
-    unsafe { deliver_locked(sk, BhLock::new(sk), packet, skb) };
+    let sock: *mut b::sock = sk.as_ptr().cast();
+    // SAFETY: By the caller. The policy is asked for now, since a packet of the backlog has no device.
+    unsafe {
+        let permitted = if address::is_v6(sock) {
+            b::pgm_policy_check6(sock, skb.as_ptr())
+        } else {
+            b::pgm_policy_check(sock, skb.as_ptr())
+        };
+        if !permitted {
+            skb.discard();
+            netns::count_discard(b::pgm_sock_net(sock), Discard::Filtered);
+            return;
+        }
+        deliver_locked(sk, BhLock::new(sk), packet, skb);
+    }
 }
 
 /// As [`deliver`], to a child from inside the lock of its listener.
@@ -104,18 +117,6 @@ fn feed(
     packet: &Packet<'_>,
     skb: SkBuff,
 ) -> Result<(), Discard> {
-    // SAFETY: The socket is live and locked; the skb is ours.
-    let permitted = unsafe {
-        if address::is_v6(sk.sock()) {
-            b::pgm_policy_check6(sk.sock(), skb.as_ptr())
-        } else {
-            b::pgm_policy_check(sk.sock(), skb.as_ptr())
-        }
-    };
-    if !permitted {
-        skb.discard();
-        return Err(Discard::Filtered);
-    }
     let arrival = skb.arrival();
     if !arrival.group.is_multicast() {
         if let Body::Ncf(_) = packet.body {

@@ -13,7 +13,7 @@ use pgm_wire::Tsi;
 use crate::engine;
 use crate::net::address;
 use crate::net::lock::{BhLock, Locked, UserLock};
-use crate::net::skb::{RxInfo, SkBuff};
+use crate::net::skb::{RxInfo, RxKind, SkBuff};
 use crate::net::timer;
 use crate::options::uapi_tsi;
 use crate::sock::{pgm, Receive};
@@ -191,7 +191,7 @@ unsafe fn read(
     unsafe {
         let first = b::pgm_peek_receive(sock);
         let info = SkBuff::rx_info(first).read();
-        let whole = info.apdu_left.saturating_sub(info.read) as usize;
+        let whole = info.apdu_left.saturating_sub(info.read.into()) as usize;
         let rcvinfo = sk.options.numbers.get(&settings::RECVRCVINFO) != 0;
         describe(sock, msg, first, &info, rcvinfo);
 
@@ -200,7 +200,7 @@ unsafe fn read(
         let mut skb = first;
         loop {
             let info = SkBuff::rx_info(skb);
-            let have = (*skb).len.saturating_sub((*info).read) as usize;
+            let have = (*skb).len.saturating_sub((*info).read.into()) as usize;
             let part = have.min(len.saturating_sub(copied));
             let copy = b::pgm_copy_datagram(skb, (*info).read as c_int, msg, part as c_int);
             if copy != 0 {
@@ -215,7 +215,7 @@ unsafe fn read(
             let emptied = part == have;
             let last = (*info).last;
             if !peek {
-                (*info).read = (*info).read.saturating_add(part as u32);
+                (*info).read = (*info).read.saturating_add(part as u16);
             }
             if !emptied {
                 break;
@@ -264,7 +264,7 @@ unsafe fn describe(
 ) {
     // SAFETY: By the caller.
     unsafe {
-        if info.notification {
+        if info.kind == RxKind::Notification {
             (*msg).msg_flags |= b::MSG_NOTIFICATION;
             return;
         }
@@ -287,7 +287,10 @@ unsafe fn put_rcvinfo(msg: *mut b::msghdr, tsi: Tsi, info: &RxInfo) {
     let mut value = b::pgm_rcvinfo {
         tsi: uapi_tsi(tsi),
         sqn: info.sqn,
-        flags: if info.syn { b::PGM_RCV_SYN } else { 0 },
+        flags: match info.kind {
+            RxKind::First => b::PGM_RCV_SYN,
+            _ => 0,
+        },
     };
     // SAFETY: The value is as long as said; put_cmsg() checks the user's room.
     unsafe {
@@ -311,7 +314,7 @@ pub(crate) fn next_len(sk: &Locked<'_>) -> c_int {
         }
         let info = SkBuff::rx_info(skb).read();
         info.apdu_left
-            .saturating_sub(info.read)
+            .saturating_sub(info.read.into())
             .try_into()
             .unwrap_or(c_int::MAX)
     }

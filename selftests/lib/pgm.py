@@ -2,6 +2,7 @@
 """PGM sockets from Python: the numbers of <linux/pgm.h> and sockets in their roles."""
 
 import contextlib
+import ctypes
 import errno
 import functools
 import os
@@ -72,6 +73,7 @@ RM_HIGH_SPEED_INTRANET_OPT = 1014
 IP_RECVTTL = 12
 IP_MULTICAST_ALL = 49
 MSG_EOR = socket.MSG_EOR
+SO_ATTACH_FILTER = 26
 
 # Of the case that runs: the port is another one for each, because sources outlive their close().
 GROUPS = {4: "239.192.7.1", 6: "ff15::7:1"}
@@ -255,6 +257,14 @@ def accept(listening):
     session, peer = listening.accept()
     timeouts(session)
     return session, peer
+
+
+def attach_filter(sock, *program):
+    """SO_ATTACH_FILTER with classic BPF instructions."""
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code)
+    value = struct.pack("@HP", len(program), ctypes.addressof(buffer))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, value)
 
 
 def reset_close(sock):

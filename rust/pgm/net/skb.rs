@@ -37,18 +37,27 @@ pub(crate) struct RxInfo {
     /// Bytes of the APDU from this buffer's first byte on.
     pub(crate) apdu_left: u32,
     /// Bytes of this buffer that were read already.
-    pub(crate) read: u32,
+    pub(crate) read: u16,
+    pub(crate) kind: RxKind,
     /// The last buffer of its APDU.
     pub(crate) last: bool,
+}
+
+/// What a buffer in the receive queue belongs to.
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RxKind {
+    Message,
     /// The first message of its session.
-    pub(crate) syn: bool,
+    First,
     /// No message but a `pgm_notification`.
-    pub(crate) notification: bool,
+    Notification,
 }
 
 const IP_CB: usize = size_of::<b::inet_skb_parm>();
 const _: () = assert!(IP_CB == size_of::<b::inet6_skb_parm>());
-const _: () = assert!(IP_CB % 4 == 0 && IP_CB + size_of::<RxInfo>() <= 48);
+// The last four bytes are the kernel's, for SO_RXQ_OVFL.
+const _: () = assert!(IP_CB % 4 == 0 && IP_CB + size_of::<RxInfo>() <= 48 - 4);
 
 impl SkBuff {
     /// # Safety
@@ -86,13 +95,17 @@ impl SkBuff {
     }
 
     /// The first `len` bytes, made contiguous.
-    fn head(&mut self, len: usize) -> Option<&[u8]> {
+    fn head(&mut self, len: usize) -> Result<&[u8], Discard> {
+        let pull = u32::try_from(len).map_err(|_| Discard::Truncated)?;
+        if len > self.len() {
+            return Err(Discard::Truncated);
+        }
         // SAFETY: We own the skb; after a successful pull `len` bytes at `data` are readable.
         unsafe {
-            if !b::pgm_may_pull(self.as_ptr(), u32::try_from(len).ok()?) {
-                return None;
+            if !b::pgm_may_pull(self.as_ptr(), pull) {
+                return Err(Discard::NoMemory);
             }
-            Some(core::slice::from_raw_parts(
+            Ok(core::slice::from_raw_parts(
                 (*self.as_ptr()).data.cast_const(),
                 len,
             ))
@@ -106,9 +119,8 @@ impl SkBuff {
         // Each round learns of a longer part: of a NAK its start, two NLAs of IPv6 in two rounds each,
         // where its options end, and the options.
         for _ in 0..8 {
-            let prefix = self.head(need).ok_or(Discard::Truncated)?;
-            match pgm_wire::extent(prefix, total)? {
-                Extent::Whole(len) => return self.head(len).ok_or(Discard::Truncated),
+            match pgm_wire::extent(self.head(need)?, total)? {
+                Extent::Whole(len) => return self.head(len),
                 Extent::More(len) => need = len,
             }
         }
@@ -191,7 +203,7 @@ impl SkBuff {
         }
     }
 
-    /// Forgets route and connection tracking: the buffer may wait for long.
+    /// Forgets route, device and connection tracking: the buffer may wait for long.
     pub(crate) fn scrub(&mut self) {
         // SAFETY: We own the skb.
         unsafe { b::pgm_scrub(self.as_ptr()) };
