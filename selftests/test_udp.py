@@ -98,6 +98,32 @@ def test_transfer(ports):
 
 
 @ktap.test
+def test_other_ports_after_a_failure():
+    """bind() that failed has taken no ports that a later one would keep."""
+    # attack: A-06
+    other = (4055, 4056)
+    with net.shared() as lan:
+        one, two = lan.hosts
+        with pgm.pgm_socket(two) as first, pgm.pgm_socket(two) as second:
+            for sock in (first, second):
+                pgm.set_int(sock, pgm.PGM_UDP_ENCAP, pgm.encap(*USUAL))
+            first.bind((pgm.GROUP, pgm.PORT))
+            try:
+                second.bind((pgm.GROUP, pgm.PORT))
+            except OSError as error:
+                ktap.equal(errno.errorcode[error.errno], "EADDRINUSE")
+            else:
+                raise AssertionError("two sockets without SO_REUSEADDR share a port")
+            pgm.set_int(second, pgm.PGM_UDP_ENCAP, pgm.encap(*other))
+            second.bind((pgm.GROUP, pgm.PORT))
+            pgm.join(second)
+            pgm.timeouts(second)
+            with pgm.source(one, options=options(*other)) as source:
+                source.send(b"by the other ports")
+                ktap.equal(second.recv(100), b"by the other ports")
+
+
+@ktap.test
 def test_wire():
     """Ports, checksum and Router Alert of what is on the wire."""
     with net.shared() as lan:

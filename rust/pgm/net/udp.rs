@@ -245,13 +245,10 @@ pub(crate) unsafe fn init(this: *mut PgmNet) {
 ///
 /// The namespace dies: no socket is left in it.
 pub(crate) unsafe fn exit(this: *mut PgmNet) {
-    // SAFETY: By the caller. What a UDP socket received just now is handled before we return.
+    // SAFETY: By the caller.
     unsafe {
         b::cancel_work_sync(addr_of_mut!((*this).udp.work));
-        if !(*this).udp.first.is_null() {
-            sweep(addr_of_mut!((*this).udp));
-            b::synchronize_rcu();
-        }
+        sweep(addr_of_mut!((*this).udp));
     }
 }
 
@@ -263,12 +260,14 @@ unsafe extern "C" fn work(work: *mut b::work_struct) {
     unsafe { sweep(kernel::container_of!(work, Ports, work)) };
 }
 
-/// Ends the ports that lost their last user.
+/// Ends the ports that lost their last user, and waits for what their sockets received just now: it
+/// needs the namespace and the module.
 ///
 /// # Safety
 ///
 /// `ports` are those of a live namespace; the caller may sleep.
 unsafe fn sweep(ports: *mut Ports) {
+    let mut ended = false;
     // SAFETY: By the caller; only the list refers to a port without users.
     unsafe {
         let ports = Locked::new(ports);
@@ -283,6 +282,11 @@ unsafe fn sweep(ports: *mut Ports) {
             b::kernel_sock_shutdown((*port).socket, b::sock_shutdown_cmd_SHUT_RDWR);
             b::sock_release((*port).socket);
             drop(KBox::from_raw(port));
+            ended = true;
         }
+    }
+    if ended {
+        // SAFETY: No lock is held, and the caller may sleep.
+        unsafe { b::synchronize_rcu() };
     }
 }

@@ -10,7 +10,7 @@ use super::{Options, Side};
 use crate::net::address;
 use crate::net::lock::Locked;
 use crate::net::output::Alert;
-use crate::net::udp::Encap;
+use crate::net::udp::{Encap, UdpPorts};
 use crate::net::user::{Input, Output};
 
 impl Options {
@@ -44,6 +44,8 @@ pub(super) fn set_udp_encap(sk: &mut Locked<'_>, input: &Input) -> Result {
         if b::pgm_sk_num(sk.sock()) != 0 {
             return Err(EBUSY);
         }
+        // A bind() or connect() that failed may have taken those of before.
+        sk.udp = UdpPorts::NONE;
         (*sk.as_ptr()).encap = Encap {
             ucast: u16::from_be(given.ucast),
             mcast: u16::from_be(given.mcast),
