@@ -14,6 +14,7 @@ use pgm_wire::Addr;
 
 use crate::net::address;
 use crate::net::lock::Locked;
+use crate::net::udp::UdpPorts;
 use crate::sock::{PgmSock, PgmSock6};
 use crate::{
     close, demux, engine, icmp, input, link, listener, netns, options, poll, receive, sock, source,
@@ -76,6 +77,7 @@ const COMMON: b::proto = b::proto {
     hash: Some(hash),
     unhash: Some(unhash),
     get_port: Some(get_port),
+    put_port: Some(put_port),
     no_autobind: true,
     ..pin_init::zeroed()
 };
@@ -206,6 +208,23 @@ unsafe extern "C" fn get_port(sk: *mut b::sock, port: u16) -> c_int {
     result.map_or_else(|error| error.to_errno(), |()| 0)
 }
 
+/// `proto.put_port`: a control group forbids the bind() that [`get_port`] did.
+///
+/// # Safety
+///
+/// As for [`get_port`], which succeeded.
+unsafe extern "C" fn put_port(sk: *mut b::sock) {
+    let Some(this) = sock::pgm(sk) else {
+        return;
+    };
+    // SAFETY: By the caller: a process holds the lock.
+    unsafe {
+        demux::remove_receiver(this.as_ptr());
+        b::pgm_sk_set_num(sk, 0);
+        Locked::assume(this).udp = UdpPorts::NONE;
+    }
+}
+
 /// Everything the module registered; undone in reverse order when dropped.
 pub(crate) struct Registration {
     steps: usize,
@@ -215,34 +234,34 @@ impl Registration {
     pub(crate) fn new() -> Result<Self> {
         let mut this = Self { steps: 0 };
         // SAFETY: Each table lives as long as the module, and each call happens once. A failure
-        // drops `this`, which undoes the steps before.
+        // drops `this`, which undoes the steps before. What lets sockets come to be is last, since
+        // they would outlive a failure behind it.
         unsafe {
             kernel::error::to_result(b::proto_register(addr_of_mut!(PROT), 1))?;
             this.steps = 1;
-            kernel::error::to_result(b::register_pernet_subsys(addr_of_mut!(netns::OPERATIONS)))?;
+            kernel::error::to_result(b::proto_register(addr_of_mut!(PROT6), 1))?;
             this.steps = 2;
+            kernel::error::to_result(b::register_pernet_subsys(addr_of_mut!(netns::OPERATIONS)))?;
+            this.steps = 3;
+            kernel::error::to_result(b::register_netdevice_notifier(addr_of_mut!(link::DEVICES)))?;
+            this.steps = 4;
+            kernel::error::to_result(b::register_inetaddr_notifier(addr_of_mut!(link::ADDRESSES)))?;
+            this.steps = 5;
+            let addresses = addr_of_mut!(link::ADDRESSES6);
+            kernel::error::to_result(b::register_inet6addr_notifier(addresses))?;
+            this.steps = 6;
             if b::inet_add_protocol(addr_of!(PROTOCOL.0), b::IPPROTO_PGM as u8) != 0 {
                 return Err(EAGAIN);
             }
-            this.steps = 3;
-            b::inet_register_protosw(addr_of_mut!(PROTOSW));
-            this.steps = 4;
-            kernel::error::to_result(b::register_netdevice_notifier(addr_of_mut!(link::DEVICES)))?;
-            this.steps = 5;
-            kernel::error::to_result(b::register_inetaddr_notifier(addr_of_mut!(link::ADDRESSES)))?;
-            this.steps = 6;
-            // A kernel that was booted with ipv6.disable=1 takes these, too, and never calls us.
-            kernel::error::to_result(b::proto_register(addr_of_mut!(PROT6), 1))?;
             this.steps = 7;
+            // A kernel that was booted with ipv6.disable=1 takes what is of IPv6, and never calls us.
             if b::inet6_add_protocol(addr_of!(PROTOCOL6.0), b::IPPROTO_PGM as u8) != 0 {
                 return Err(EAGAIN);
             }
             this.steps = 8;
             kernel::error::to_result(b::inet6_register_protosw(addr_of_mut!(PROTOSW6)))?;
+            b::inet_register_protosw(addr_of_mut!(PROTOSW));
             this.steps = 9;
-            let addresses = addr_of_mut!(link::ADDRESSES6);
-            kernel::error::to_result(b::register_inet6addr_notifier(addresses))?;
-            this.steps = 10;
         }
         Ok(this)
     }
@@ -252,36 +271,34 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: Undoes what `new` did; no socket is left, or the module would be in use.
         unsafe {
-            if self.steps >= 10 {
-                b::unregister_inet6addr_notifier(addr_of_mut!(link::ADDRESSES6));
-            }
             if self.steps >= 9 {
+                b::inet_unregister_protosw(addr_of_mut!(PROTOSW));
                 b::inet6_unregister_protosw(addr_of_mut!(PROTOSW6));
             }
             if self.steps >= 8 {
                 b::inet6_del_protocol(addr_of!(PROTOCOL6.0), b::IPPROTO_PGM as u8);
             }
-            if self.steps >= 6 {
-                b::unregister_inetaddr_notifier(addr_of_mut!(link::ADDRESSES));
-            }
-            if self.steps >= 5 {
-                b::unregister_netdevice_notifier(addr_of_mut!(link::DEVICES));
-            }
-            if self.steps >= 4 {
-                b::inet_unregister_protosw(addr_of_mut!(PROTOSW));
-            }
-            if self.steps >= 3 {
+            if self.steps >= 7 {
                 b::inet_del_protocol(addr_of!(PROTOCOL.0), b::IPPROTO_PGM as u8);
             }
-            if self.steps >= 2 {
+            if self.steps >= 6 {
+                b::unregister_inet6addr_notifier(addr_of_mut!(link::ADDRESSES6));
+            }
+            if self.steps >= 5 {
+                b::unregister_inetaddr_notifier(addr_of_mut!(link::ADDRESSES));
+            }
+            if self.steps >= 4 {
+                b::unregister_netdevice_notifier(addr_of_mut!(link::DEVICES));
+            }
+            if self.steps >= 3 {
                 b::unregister_pernet_subsys(addr_of_mut!(netns::OPERATIONS));
             }
+            // Sockets are freed by RCU callbacks.
+            b::rcu_barrier();
+            if self.steps >= 2 {
+                b::proto_unregister(addr_of_mut!(PROT6));
+            }
             if self.steps >= 1 {
-                // Sockets are freed by RCU callbacks.
-                b::rcu_barrier();
-                if self.steps >= 7 {
-                    b::proto_unregister(addr_of_mut!(PROT6));
-                }
                 b::proto_unregister(addr_of_mut!(PROT));
             }
         }
