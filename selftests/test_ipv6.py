@@ -50,6 +50,19 @@ def hears_nothing(sock):
 
 
 @test
+def test_scope_of_a_failure():
+    """connect() that fails ties the socket to no interface."""
+    # attack: A-06
+    with net.shared() as lan:
+        one, _ = on_link(lan)
+        with pgm.pgm_socket(one) as sock:
+            nowhere = 9999
+            assert errno_of(sock.connect, (LINK, pgm.PORT, 0, nowhere)) != "EINVAL"
+            sock.connect((LINK, pgm.PORT, 0, one.index()))
+            ktap.equal(sock.getpeername()[3], one.index())
+
+
+@test
 def test_scope():
     """Groups of a link need an interface, from the address or from an option."""
     with net.shared() as lan:

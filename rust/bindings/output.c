@@ -52,7 +52,7 @@ bool pgm_is_vrf(const struct net_device *dev)
 
 int pgm_dst_ifindex(const struct dst_entry *dst)
 {
-	return dst->dev->ifindex;
+	return dst_dev_rcu(dst)->ifindex;
 }
 
 bool pgm_dev_is_up(const struct net_device *dev)
@@ -62,7 +62,7 @@ bool pgm_dev_is_up(const struct net_device *dev)
 
 unsigned int pgm_dev_mtu(const struct dst_entry *dst)
 {
-	return READ_ONCE(dst->dev->mtu);
+	return READ_ONCE(dst_dev_rcu(dst)->mtu);
 }
 
 bool pgm_uses_pmtu(const struct sock *sk)
@@ -112,7 +112,7 @@ unsigned int pgm_dst_mtu(const struct dst_entry *dst)
 
 struct net_device *pgm_dst_dev(const struct dst_entry *dst)
 {
-	return dst->dev;
+	return dst_dev_rcu(dst);
 }
 
 void pgm_dst_release(struct dst_entry *dst)

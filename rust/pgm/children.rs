@@ -53,6 +53,21 @@ impl Children {
         self.len = self.len.wrapping_add(1);
     }
 
+    /// Takes the caller's reference back: `child` is the oldest again.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Children::push`].
+    pub(crate) unsafe fn push_front(&mut self, child: NonNull<PgmSock>) {
+        // SAFETY: As in `push`.
+        unsafe { (*child.as_ptr()).next = self.head };
+        self.head = child.as_ptr();
+        if self.tail.is_null() {
+            self.tail = child.as_ptr();
+        }
+        self.len = self.len.wrapping_add(1);
+    }
+
     /// Gives up the oldest and its reference.
     pub(crate) fn pop(&mut self) -> Option<NonNull<PgmSock>> {
         let first = NonNull::new(self.head)?;

@@ -197,9 +197,15 @@ struct Delivery<'a> {
 impl Delivery<'_> {
     fn add(&mut self, sk: NonNull<PgmSock>) {
         if let (Some(earlier), Some(skb)) = (self.last.replace(sk), &self.skb) {
-            if let Some(clone) = skb.share() {
-                // SAFETY: Found inside the read section that still lasts.
-                unsafe { input::deliver(earlier, self.packet, clone) };
+            // SAFETY: Found inside the read section that still lasts; a socket keeps its namespace.
+            unsafe {
+                match skb.share() {
+                    Some(clone) => input::deliver(earlier, self.packet, clone),
+                    None => {
+                        let net = b::pgm_sock_net(earlier.as_ptr().cast());
+                        netns::count_discard(net, Discard::NoMemory);
+                    }
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ use pgm_core::{Duration, Instant};
 use pgm_wire::Addr;
 
 use crate::net::address;
+use crate::net::is_memory;
 use crate::net::lock::{BhLock, Locked};
 use crate::net::membership;
 use crate::net::output::{self, Way};
@@ -225,7 +226,15 @@ fn examine(sk: &mut Locked<'_>, now: Instant) {
         return;
     }
     let receives = receives_by(sk);
-    let sends = follow(sk, now).is_ok();
+    let sends = match follow(sk, now) {
+        Err(error) if is_memory(error) => {
+            // That says nothing of the link: the next turn looks again.
+            // SAFETY: The socket is live.
+            unsafe { (*sk.as_ptr()).look.store(true, Ordering::Relaxed) };
+            !sk.link.down
+        }
+        sent => sent.is_ok(),
+    };
     let down = !sends || receives.is_some_and(|device| device != Device::Up);
     if down && !sk.link.down {
         // SAFETY: The lock is held, the socket is live.

@@ -16,6 +16,7 @@ use crate::children::Children;
 use crate::counters::{self, Counter};
 use crate::net::address::{self, SocketAddress, ANY4};
 use crate::net::heap::KernelHeap;
+use crate::net::is_memory;
 use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::membership;
 use crate::net::output::{Path, Way};
@@ -408,27 +409,64 @@ pub(crate) unsafe extern "C" fn accept(
     // SAFETY: By the caller.
     unsafe {
         let noblock = (*arg).flags as u32 & b::O_NONBLOCK != 0;
-        match next_session(sk, noblock) {
+        match next_session(sk, noblock).and_then(|child| join_as(sk, child)) {
             Ok(child) => {
-                let child: *mut b::sock = child.as_ptr().cast();
-                // Should the interface be gone, what arrived can still be read.
-                let key = (*child.cast::<PgmSock>()).key;
-                let source = match UserLock::new(child) {
-                    Some(state) => match &state.receive {
-                        Receive::Session(session) => session.source(),
-                        _ => ANY4,
-                    },
-                    None => ANY4,
-                };
-                let _ = membership::join_session(child, sk, key.group, source, key.iif);
                 (*arg).err = 0;
-                child
+                child.as_ptr().cast()
             }
             Err(error) => {
                 (*arg).err = error.to_errno();
                 null_mut()
             }
         }
+    }
+}
+
+/// Joins the group for a session that the caller has from [`next_session`]. Should the interface be
+/// gone, what arrived can still be read. Without memory the session waits for the next accept(): it
+/// would fall silent with its listener.
+///
+/// # Safety
+///
+/// As for [`accept`].
+unsafe fn join_as(sk: *mut b::sock, child: NonNull<PgmSock>) -> Result<NonNull<PgmSock>> {
+    // SAFETY: By the caller; the session is ours.
+    unsafe {
+        let session: *mut b::sock = child.as_ptr().cast();
+        let key = (*child.as_ptr()).key;
+        let source = match &UserLock::new(session).ok_or(EINVAL)?.receive {
+            Receive::Session(session) => session.source(),
+            _ => ANY4,
+        };
+        match membership::join_session(session, sk, key.group, source, key.iif) {
+            Err(error) if is_memory(error) => {
+                put_back(sk, child);
+                Err(error)
+            }
+            _ => Ok(child),
+        }
+    }
+}
+
+/// Undoes [`next_session`].
+///
+/// # Safety
+///
+/// As for [`accept`]; the caller gives up its reference to `child`.
+unsafe fn put_back(sk: *mut b::sock, child: NonNull<PgmSock>) {
+    // SAFETY: By the caller.
+    unsafe {
+        let Some(mut sk) = UserLock::new(sk) else {
+            return;
+        };
+        let sock = sk.sock();
+        let Receive::Listener(listener) = &mut sk.receive else {
+            // A listen() that failed took the listener away.
+            return destroy(child);
+        };
+        listener.queue.push_front(child);
+        b::pgm_acceptq_added(sock);
+        b::pgm_data_ready(sock);
     }
 }
 

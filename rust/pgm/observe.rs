@@ -205,7 +205,9 @@ fn fill(sk: &mut Locked<'_>, table: u32, session: &mut u32, row: &mut b::pgm_row
             return true;
         }
         // Bound, and nothing came yet.
-        Receive::Idle if sk.closing.is_none() => socket.role = b::PGM_DIAG_DATAGRAM as u8,
+        Receive::Idle if sk.closing.is_none() && !sk.ended => {
+            socket.role = b::PGM_DIAG_DATAGRAM as u8
+        }
         Receive::Idle => {}
     }
     false

@@ -94,7 +94,17 @@ fn may_send(sk: &State) -> bool {
     matches!(sk.receive, Receive::Idle | Receive::Datagram(_))
 }
 
+/// Makes the socket a source, or leaves it as it was.
 fn start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
+    let sock = sk.sock();
+    // SAFETY: The lock is held.
+    unsafe {
+        let dev = b::pgm_sk_bound_dev(sock);
+        try_start(sk, group).inspect_err(|_| (*sock).__sk_common.skc_bound_dev_if = dev)
+    }
+}
+
+fn try_start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
     let inet: *mut b::inet_sock = sk.sock().cast();
     // SAFETY: The lock is held.
     let (oif, saddr) = unsafe {

@@ -11,6 +11,7 @@ use pgm_core::Destination;
 use pgm_wire::{Addr, Sqn};
 
 use super::address::{self, ANY4, ANY6};
+use super::rcu::ReadGuard;
 use super::skb::SkBuff;
 use super::udp::Encap;
 use crate::sock::PgmSock;
@@ -200,13 +201,15 @@ impl Way {
 
     /// The number of its interface.
     pub(crate) fn device(&self) -> i32 {
-        // SAFETY: The route holds its device.
+        let _guard = ReadGuard::new();
+        // SAFETY: The guard keeps the device, which a route gives up when it vanishes.
         unsafe { b::pgm_dst_ifindex(self.route.0) }
     }
 
     /// Whether its interface is up.
     pub(crate) fn is_up(&self) -> bool {
-        // SAFETY: The route holds its device.
+        let _guard = ReadGuard::new();
+        // SAFETY: As in `device`.
         unsafe { b::pgm_dev_is_up(b::pgm_dst_dev(self.route.0)) }
     }
 
@@ -216,7 +219,8 @@ impl Way {
     ///
     /// `sk` is a live socket.
     pub(crate) unsafe fn mtu(&self, sk: *const b::sock) -> u32 {
-        // SAFETY: The route is valid.
+        let _guard = ReadGuard::new();
+        // SAFETY: The route is valid, and the guard keeps its device.
         let mtu = unsafe {
             if uses_pmtu(sk) {
                 b::pgm_dst_mtu(self.route.0)
@@ -247,7 +251,8 @@ impl Way {
         if !self.source.is_v4() {
             return self.source;
         }
-        // SAFETY: The route holds its device.
+        let _guard = ReadGuard::new();
+        // SAFETY: As in `device`.
         address::v4(unsafe {
             b::inet_select_addr(
                 b::pgm_dst_dev(self.route.0).cast(),
