@@ -276,26 +276,43 @@ fn role(socket: &b::pgm_diag_socket) -> &'static CStr {
     }
 }
 
+/// Prints the line at hand: the header, or a row that begins with names and ends with its owner.
+///
+/// # Safety
+///
+/// As for [`start`]; `walk` has a row, or is at its header.
+unsafe fn show(m: *mut b::seq_file, walk: &Walk, header: &CStr, numbers: &[u64]) -> c_int {
+    // SAFETY: By the caller; each format matches its arguments.
+    unsafe {
+        if walk.line == 0 {
+            b::seq_printf(m, c"%s".as_char_ptr(), header.as_ptr());
+            return 0;
+        }
+        let socket = &walk.row.socket;
+        b::seq_printf(m, c"%s ".as_char_ptr(), role(socket).as_ptr());
+        show_names(m, socket);
+        show_numbers(m, numbers);
+        show_numbers(m, &[socket.ifindex.into(), walk.uid.into(), walk.inode]);
+        b::seq_printf(m, c"\n".as_char_ptr());
+    }
+    0
+}
+
 /// `seq_operations.show` of sources.
 ///
 /// # Safety
 ///
 /// As for [`start`].
 unsafe extern "C" fn show_source(m: *mut b::seq_file, walk: *mut c_void) -> c_int {
-    // SAFETY: By the caller; the walk has a row, or is at its header.
+    // SAFETY: By the caller; the kernel allocated the walk zeroed, so that it has a row from the start.
     unsafe {
         let walk = &*walk.cast::<Walk>();
-        if walk.line == 0 {
-            let header = c"role local group port tsi trail lead rate_kbit sent_kbit queued_sqns \
-                queued_bytes window_free odata rdata repairs naks ncf memory ifindex uid inode\n";
-            b::seq_printf(m, c"%s".as_char_ptr(), header.as_ptr());
-            return 0;
-        }
         let (socket, sender) = (&walk.row.socket, &walk.row.sender);
-        b::seq_printf(m, c"%s ".as_char_ptr(), role(socket).as_ptr());
-        show_names(m, socket);
-        show_numbers(
+        show(
             m,
+            walk,
+            c"role local group port tsi trail lead rate_kbit sent_kbit queued_sqns queued_bytes \
+                window_free odata rdata repairs naks ncf memory ifindex uid inode\n",
             &[
                 sender.trail,
                 sender.lead,
@@ -310,14 +327,9 @@ unsafe extern "C" fn show_source(m: *mut b::seq_file, walk: *mut c_void) -> c_in
                 sender.naks,
                 sender.ncf,
                 socket.send_memory.into(),
-                socket.ifindex.into(),
-                walk.uid.into(),
-                walk.inode,
             ],
-        );
-        b::seq_printf(m, c"\n".as_char_ptr());
+        )
     }
-    0
 }
 
 /// `seq_operations.show` of receivers.
@@ -326,21 +338,16 @@ unsafe extern "C" fn show_source(m: *mut b::seq_file, walk: *mut c_void) -> c_in
 ///
 /// As for [`start`].
 unsafe extern "C" fn show_receiver(m: *mut b::seq_file, walk: *mut c_void) -> c_int {
-    // SAFETY: By the caller; the walk has a row, or is at its header.
+    // SAFETY: As in `show_source`.
     unsafe {
         let walk = &*walk.cast::<Walk>();
-        if walk.line == 0 {
-            let header = c"role source group port tsi trail lead rate_kbit buffered missing \
-                back_off wait_ncf wait_data data repaired lost duplicates naks ncfs sessions \
-                announced memory ifindex uid inode\n";
-            b::seq_printf(m, c"%s".as_char_ptr(), header.as_ptr());
-            return 0;
-        }
         let (socket, receiver) = (&walk.row.socket, &walk.row.receiver);
-        b::seq_printf(m, c"%s ".as_char_ptr(), role(socket).as_ptr());
-        show_names(m, socket);
-        show_numbers(
+        show(
             m,
+            walk,
+            c"role source group port tsi trail lead rate_kbit buffered missing back_off wait_ncf \
+                wait_data data repaired lost duplicates naks ncfs sessions announced memory \
+                ifindex uid inode\n",
             &[
                 receiver.trail,
                 receiver.lead,
@@ -359,12 +366,7 @@ unsafe extern "C" fn show_receiver(m: *mut b::seq_file, walk: *mut c_void) -> c_
                 socket.sessions.into(),
                 socket.announced.into(),
                 socket.receive_memory.into(),
-                socket.ifindex.into(),
-                walk.uid.into(),
-                walk.inode,
             ],
-        );
-        b::seq_printf(m, c"\n".as_char_ptr());
+        )
     }
-    0
 }

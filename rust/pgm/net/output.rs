@@ -126,13 +126,7 @@ impl Way {
                 b::pgm_flow4_udp(&mut flow, from.to_be(), udp.to_be());
             }
             let route = b::ip_route_output_flow(b::pgm_sock_net(sk), &mut flow, sk);
-            if b::pgm_is_err(route.cast()) {
-                return Err(Error::from_errno(b::pgm_ptr_err(route.cast()) as i32));
-            }
-            Ok(Self {
-                route: Route(route.cast()),
-                source: address::v4(flow.saddr),
-            })
+            Self::found(route.cast(), address::v4(flow.saddr))
         }
     }
 
@@ -160,14 +154,24 @@ impl Way {
             }
             let net = b::pgm_sock_net(sk);
             let route = b::ip6_dst_lookup_flow(net, sk, &mut flow, null());
+            Self::found(route, address::v6(addr_of!(flow.saddr)))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `route` is what a lookup answered: an error, or a route with a reference that is ours.
+    unsafe fn found(route: *mut b::dst_entry, source: Addr) -> Result<Self> {
+        // SAFETY: By the caller.
+        unsafe {
             if b::pgm_is_err(route.cast()) {
                 return Err(Error::from_errno(b::pgm_ptr_err(route.cast()) as i32));
             }
-            Ok(Self {
-                route: Route(route),
-                source: address::v6(addr_of!(flow.saddr)),
-            })
         }
+        Ok(Self {
+            route: Route(route),
+            source,
+        })
     }
 
     /// The route that the socket's last multicast packet took, unless routes changed since.

@@ -371,23 +371,10 @@ impl Cursor {
         let Some(State::Data(held)) = window.take() else {
             return None;
         };
-        let len = u32::from(held.len);
-        let (offset, apdu_len) = match held.fragment {
-            Some(fragment) => (fragment.offset, fragment.apdu_len),
-            None => (0, len),
-        };
-        let last = window.commit == self.whole;
-        if last {
+        let data = held.into_data(sqn);
+        if data.last {
             count(&mut stats.apdus);
         }
-        Some(Data {
-            payload: held.payload,
-            sqn,
-            offset,
-            len,
-            apdu_len,
-            last,
-            syn: held.syn,
-        })
+        Some(data)
     }
 }

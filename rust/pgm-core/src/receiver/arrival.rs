@@ -68,26 +68,12 @@ impl Cursor {
                 first
             }
         };
-        let held = window.pass(sqn)?;
-        let len = u32::from(held.len);
-        let (offset, apdu_len) = match held.fragment {
-            Some(fragment) => (fragment.offset, fragment.apdu_len),
-            None => (0, len),
-        };
-        let last = offset.saturating_add(len) == apdu_len;
-        if last {
+        let data = window.pass(sqn)?.into_data(sqn);
+        if data.last {
             count(&mut stats.apdus);
         } else {
             self.leaving = Some(sqn.next());
         }
-        Some(Data {
-            payload: held.payload,
-            sqn,
-            offset,
-            len,
-            apdu_len,
-            last,
-            syn: held.syn,
-        })
+        Some(data)
     }
 }

@@ -19,7 +19,7 @@ use crate::deadlines::{Deadlines, Position, Positions};
 use crate::discard::Discard;
 use crate::memory::{Heap, NoMemory};
 use crate::receiver::nak::{Missing, NakStates};
-use crate::receiver::{Place, STEPS};
+use crate::receiver::{Data, Place, STEPS};
 use crate::ring::Ring;
 use crate::time::Instant;
 
@@ -29,6 +29,26 @@ pub(super) struct Held<P> {
     pub(super) len: u16,
     pub(super) fragment: Option<Fragment>,
     pub(super) syn: bool,
+}
+
+impl<P> Held<P> {
+    /// As it leaves the window: a piece of its APDU, or all of it.
+    pub(super) fn into_data(self, sqn: Sqn) -> Data<P> {
+        let len = u32::from(self.len);
+        let (offset, apdu_len) = match self.fragment {
+            Some(fragment) => (fragment.offset, fragment.apdu_len),
+            None => (0, len),
+        };
+        Data {
+            payload: self.payload,
+            sqn,
+            offset,
+            len,
+            apdu_len,
+            last: offset.saturating_add(len) == apdu_len,
+            syn: self.syn,
+        }
+    }
 }
 
 /// What is known of one sequence number.
