@@ -171,11 +171,16 @@ unsafe fn dispatch(
 }
 
 /// The one unicast packet that is for receivers: an NCF whose sender cannot reach them by multicast
-/// (RFC 3208 §15.3.2). Its group and source stand inside.
+/// (RFC 3208 §15.3.2). Its group and source stand inside; sockets of the other version of IP are not
+/// reached by them.
 fn of_unreachable_parent(packet: &Packet<'_>, label: Label) -> Option<Label> {
     let Body::Ncf(ncf) = packet.body else {
         return None;
     };
+    let v4 = label.arrival.group.is_v4();
+    if !ncf.group.is_multicast() || ncf.group.is_v4() != v4 || ncf.source.is_v4() != v4 {
+        return None;
+    }
     let arrival = Arrival {
         group: ncf.group,
         source: ncf.source,
