@@ -41,11 +41,16 @@ pub(crate) unsafe extern "C" fn fire(timer: *mut b::hrtimer) -> b::hrtimer_resta
     if let Some(this) = sock::pgm(sk.cast()) {
         // SAFETY: The timer's reference keeps the socket; it is given up at the end.
         unsafe {
+            (*sk).firing.begin();
             let mut lock = BhLock::new(this);
             match lock.state() {
-                Some(mut state) => turn(&mut state, timer::now()),
+                Some(mut state) => {
+                    (*sk).firing.enter();
+                    turn(&mut state, timer::now());
+                }
                 None => (*sk).deferred.store(true, Ordering::Relaxed),
             }
+            (*sk).firing.leave();
             drop(lock);
             b::pgm_sock_put(sk.cast());
         }
@@ -65,7 +70,12 @@ pub(crate) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
             let deferred = &(*this.as_ptr()).deferred;
             if deferred.load(Ordering::Relaxed) {
                 deferred.store(false, Ordering::Relaxed);
-                turn(&mut Locked::assume(this), timer::now());
+                let mut sk = Locked::assume(this);
+                if (*this.as_ptr()).doomed.load(Ordering::Relaxed) {
+                    crate::close::release(&mut sk);
+                } else {
+                    turn(&mut sk, timer::now());
+                }
             }
         }
     }

@@ -327,8 +327,13 @@ unsafe fn destroy(child: NonNull<PgmSock>) {
     unsafe {
         let sock: *mut b::sock = child.as_ptr().cast();
         let mut lock = BhLock::new_nested(child);
-        if let Some(mut state) = lock.state() {
-            crate::close::release(&mut state);
+        match lock.state() {
+            Some(mut state) => crate::close::release(&mut state),
+            // Somebody looks at it, see [`crate::observe`].
+            None => {
+                (*child.as_ptr()).doomed.store(true, Ordering::Relaxed);
+                (*child.as_ptr()).deferred.store(true, Ordering::Relaxed);
+            }
         }
         drop(lock);
         b::pgm_sock_orphan(sock);

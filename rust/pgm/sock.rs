@@ -43,6 +43,7 @@ const _: () = assert!(size_of::<State>() <= 1024);
 pub(crate) struct PgmSock {
     inet: b::inet_sock,
     pub(crate) timer: b::hrtimer,
+    pub(crate) firing: timer::Progress,
     /// What the demultiplexer matches; written before the socket is hashed, then constant.
     pub(crate) key: Key,
     /// How its packets travel; constant while it is hashed.
@@ -51,6 +52,8 @@ pub(crate) struct PgmSock {
     pub(crate) open: AtomicBool,
     /// The timer fired while a process held the lock: that process does its work on leaving.
     pub(crate) deferred: AtomicBool,
+    /// Its listener gave it up while a process held the lock: that process ends it on leaving.
+    pub(crate) doomed: AtomicBool,
     /// Something below changed: see [`crate::link`].
     pub(crate) look: AtomicBool,
     /// The path MTU that a router just reported, or 0.

@@ -4,11 +4,39 @@
 //! armed.
 
 use core::ptr::addr_of_mut;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use pgm_bindings as b;
 use pgm_core::Instant;
 
 use crate::sock::PgmSock;
+
+/// How far the timer's function is.
+pub(crate) struct Progress(AtomicU8);
+
+impl Progress {
+    /// It does not run, or has nothing more to do with the socket.
+    const NONE: u8 = 0;
+    /// It has not come to the socket yet.
+    const BEFORE: u8 = 1;
+    /// It has the lock.
+    const INSIDE: u8 = 2;
+
+    /// The timer fired.
+    pub(crate) fn begin(&self) {
+        self.0.store(Self::BEFORE, Ordering::Relaxed);
+    }
+
+    /// The function has the socket's lock.
+    pub(crate) fn enter(&self) {
+        self.0.store(Self::INSIDE, Ordering::Relaxed);
+    }
+
+    /// It gives up the lock.
+    pub(crate) fn leave(&self) {
+        self.0.store(Self::NONE, Ordering::Relaxed);
+    }
+}
 
 /// The time of the engine: the monotonic clock.
 pub(crate) fn now() -> Instant {
@@ -40,16 +68,26 @@ pub(crate) unsafe fn arm(sk: *mut PgmSock, at: Instant) {
     // armed timer owns one reference.
     unsafe {
         let timer = addr_of_mut!((*sk).timer);
-        if b::pgm_timer_queued(timer) {
+        loop {
+            if !b::pgm_timer_queued(timer) {
+                b::pgm_sock_hold(sk.cast());
+                break;
+            }
             if b::pgm_timer_expires(timer) <= at.nanos() {
                 return;
             }
-            if b::hrtimer_try_to_cancel(timer) != 1 {
-                // It fires at this moment and arms itself again.
-                return;
+            if b::hrtimer_try_to_cancel(timer) == 1 {
+                break;
             }
-        } else {
-            b::pgm_sock_hold(sk.cast());
+            // Its function runs: an armed timer cannot be stopped then, and does not fire.
+            match (*sk).firing.0.load(Ordering::Relaxed) {
+                // It will come to the socket after us, and arm itself.
+                Progress::BEFORE => return,
+                // It is who calls.
+                Progress::INSIDE => break,
+                // It is about to return.
+                _ => core::hint::spin_loop(),
+            }
         }
         b::pgm_timer_start(timer, at.nanos());
     }
