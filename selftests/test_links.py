@@ -121,7 +121,7 @@ def test_receivers_interface_goes_down_and_up():
 @ktap.test
 def test_filter_of_a_gone_interface():
     """A filter that asks for the interface refuses a packet that waited until it was gone."""
-    # attack: A-07
+    # attack: A-07 A-18
     with net.Lan() as lan:
         one, two = lan.hosts
         second_cable(lan)
