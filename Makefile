@@ -52,6 +52,11 @@ storm: ## build the generator of hostile packets, for the selftests
 # What the demonstration takes from the command line.
 demo := $(foreach name,LOSS RATE FILE FAMILY ENCAP,$(if $($(name)),$(name)=$($(name))))
 
+# OpenPGM's side of the selftests, against the lab's libpgm: gcc takes its time in the guest.
+interop-peer:
+	@mkdir -p build/interop
+	@$(LAB) shell-in selftests/interop/build /src/build/interop/openpgm
+
 demo: lab-modules tool ## one source, three receivers, lossy links, in the guest
 	@$(LAB) run --timeout 1200 env $(guest) $(demo) tools/demo/run
 

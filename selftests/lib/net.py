@@ -116,22 +116,23 @@ class Host:
         """Runs a command on this host."""
         return run("ip", "netns", "exec", self.name, *command, **options)
 
-    def netem(self, spec, device="eth0"):
-        """Impairs what leaves a device: "loss 5%"; None ends it."""
-        if spec is None:
-            if device in self._impaired:
-                run("tc", "-n", self.name, "qdisc", "del", "dev", device, "root")
+    def netem(self, spec, *devices):
+        """Impairs what leaves devices (eth0 if none is named): "loss 5%"; None ends it."""
+        lines = []
+        for device in devices or ("eth0",):
+            if spec is not None:
+                self._impaired.add(device)
+                # The default limit of 1000 packets would lose packets of its own.
+                lines.append(f"qdisc replace dev {device} root netem limit 100000 {spec}")
+            elif device in self._impaired:
                 self._impaired.remove(device)
-        else:
-            self._impaired.add(device)
-            # The default limit of 1000 packets would lose packets of its own.
-            words = f"qdisc replace dev {device} root netem limit 100000 {spec}"
-            run("tc", "-n", self.name, *words.split())
+                lines.append(f"qdisc del dev {device} root")
+        if lines:
+            run("tc", "-n", self.name, "-batch", "-", input="\n".join(lines))
 
     def mend(self):
         """Ends all netem()."""
-        for device in list(self._impaired):
-            self.netem(None, device)
+        self.netem(None, *self._impaired)
 
     def packets(self, device="eth0"):
         """(received, sent) packets of a device."""
@@ -246,6 +247,10 @@ class Lan:
         else:
             other = self.hosts[1 - self.hosts.index(host)]
             other.netem(spec)
+
+    def everywhere(self, spec):
+        """Impairs what travels from the bridge to any host, each on its own."""
+        self.bridge.netem(spec, *(f"port{n}" for n in range(len(self.hosts))))
 
     def impair(self, host, spec):
         """Impairs the cable of a host in both directions."""

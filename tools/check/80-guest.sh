@@ -6,9 +6,9 @@ logs=build/check
 
 # First what wants the module for itself, then what takes long, so that both
 # end at about the same time.
-first=(memory module transfer tool malformed)
+first=(memory module interop_mix transfer interop tool malformed)
 
-make --no-print-directory lab-modules tool storm || exit
+make --no-print-directory lab-modules tool storm interop-peer || exit
 mapfile -t tests < <(
 	printf '%s\n' "${first[@]}"
 	find selftests -name 'test_*.py' -printf '%f\n' | sed 's/^test_//; s/\.py$//' | sort |

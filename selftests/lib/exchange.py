@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One source and some receivers, each ours or OpenPGM's: a cell of the matrix of interop.rst."""
+
+import contextlib
+
+import ktap
+import net
+import openpgm
+import pgm
+
+LOSSES = (0, 1, 5)  # percent
+
+# What every case of the matrix sends: messages of one packet, then fragmented ones. OpenPGM takes
+# no more than 16 fragments.
+SINGLE, FRAGMENTED = (100, (1, 1_400)), (8, (1_500, 20_000))
+
+
+class OurSource:
+    """Our source, with the calls of openpgm.Peer."""
+
+    def __init__(self, host):
+        self.sock = pgm.source(host, options={pgm.PGM_AMBIENT_SPM: 500_000})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, *messages):
+        """One call for each message."""
+        for message in messages:
+            self.sock.send(message)
+
+    def close(self):
+        """The end of the session; what is missing is still repaired."""
+        self.sock.close()
+
+
+class OurReceiver:
+    """A listener that accepts one session, with the calls of openpgm.Peer."""
+
+    def __init__(self, host):
+        self.listening, self.session, self.got = pgm.listener(host), None, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.session:
+            self.session.close()
+        self.listening.close()
+
+    def wait(self, count):
+        """The messages, as soon as there are so many."""
+        if not self.session:
+            self.session, _ = pgm.accept(self.listening)
+        while len(self.got) < count:
+            data, _, flags, _ = self.session.recvmsg(1 << 16)
+            assert data or flags & pgm.MSG_EOR, f"the session ended after {len(self.got)} messages"
+            self.got.append(data)
+        return self.got
+
+    def end(self):
+        """Fails unless the session ends now, as its source has ended it."""
+        data, _, flags, _ = self.session.recvmsg(10)
+        ktap.equal((data, flags & pgm.MSG_EOR), (b"", 0), "after the last message")
+
+
+def exchange(source_is_ours, ours, theirs, loss):
+    """One source, some receivers of each kind behind lossy cables: all get everything."""
+    sent = [b"first", *pgm.messages(*SINGLE), *pgm.messages(*FRAGMENTED)]
+    with net.shared(5) as lan, contextlib.ExitStack() as stack:
+        first, *others = lan.hosts
+        hosts = others[:ours] + others[2 : 2 + theirs]
+        receivers = [OurReceiver(host) for host in hosts[:ours]]
+        receivers += [openpgm.Peer("receiver", host) for host in hosts[ours:]]
+        source = OurSource(first) if source_is_ours else openpgm.Peer("source", first)
+        for each in (*receivers, source):
+            stack.enter_context(each)
+        # Whoever is there when the session begins gets all of it.
+        source.send(sent[0])
+        for receiver in receivers:
+            receiver.wait(1)
+        if loss:
+            lan.everywhere(f"loss {loss}%")
+        waiting = [pgm.Background(receiver.wait, len(sent)) for receiver in receivers]
+        source.send(*sent[1:])
+        for thread in waiting:
+            pgm.same(thread.result(), sent)
+        source.close()
+        for receiver in receivers[:ours]:
+            receiver.end()
+
+
+def cells(directions):
+    """{name: arguments of exchange()} of each direction at each loss."""
+    return {
+        f"{name}_loss_{loss}": (*direction, loss)
+        for name, direction in directions.items()
+        for loss in LOSSES
+    }
