@@ -5,7 +5,6 @@
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,21 +14,7 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
-
-TOP = pathlib.Path(__file__).resolve().parents[1]
-CFLAGS = "-std=gnu11 -O1 -Wall -Wextra -Werror".split()
-
-
-def compile_c(text_or_path, target):
-    """One C program, against our header only."""
-    if not shutil.which("gcc"):
-        raise ktap.Skip("no gcc")
-    words = ["gcc", *CFLAGS, f"-I{TOP}/include/uapi", "-o", target, "-x", "c"]
-    if isinstance(text_or_path, pathlib.Path):
-        net.run(*words, text_or_path)
-    else:
-        net.run(*words, "-", input=text_or_path)
-    return target
+from compiler import CFLAGS, TOP, compile_c
 
 
 def readme(name):
