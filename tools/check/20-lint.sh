@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clippy over the host's workspace, mandoc over the manual pages.
+# clippy over the host's workspace, mandoc over the manual pages, and whether syzkaller is told of all options.
 . tools/check/result.sh
 
 try "clippy, host" tools/lab/cargo clippy --quiet --locked --manifest-path rust/Cargo.toml \
@@ -14,3 +14,5 @@ manual() {
 }
 
 try "mandoc -Tlint" manual
+
+try "descriptions for syzkaller" tools/syzkaller/check
