@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clippy over the host's workspace, mandoc over the manual pages, and whether syzkaller is told of all options.
+# clippy over the host's workspace, mandoc over the manual pages, whether syzkaller is told of all options,
+# and what all is made of.
 . tools/check/result.sh
 
 try "clippy, host" tools/lab/cargo clippy --quiet --locked --manifest-path rust/Cargo.toml \
@@ -16,3 +17,5 @@ manual() {
 try "mandoc -Tlint" manual
 
 try "descriptions for syzkaller" tools/syzkaller/check
+
+tools/check/supply
