@@ -10,6 +10,7 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import exchange
 import ktap
 import openpgm
+import referee
 import variant
 
 ktap.usual_variants(variant.ALL)
@@ -25,6 +26,13 @@ DIRECTIONS = {
 def cell(case):
     """All receivers get all of it, whoever asked for the repairs."""
     exchange.exchange(*case)
+
+
+@ktap.test(variants=(variant.V4,))
+def test_tshark():
+    """An independent dissector finds nothing malformed in all of these runs."""
+    # req: WIRE-02 WIRE-13
+    referee.decoded()
 
 
 if __name__ == "__main__":

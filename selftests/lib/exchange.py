@@ -7,6 +7,8 @@ import ktap
 import net
 import openpgm
 import pgm
+import wire
+from referee import Referee
 
 LOSSES = (0, 1, 5)  # percent
 
@@ -75,9 +77,12 @@ def exchange(source_is_ours, ours, theirs, loss):
         hosts = others[:ours] + others[2 : 2 + theirs]
         receivers = [OurReceiver(host) for host in hosts[:ours]]
         receivers += [openpgm.Peer("receiver", host) for host in hosts[ours:]]
+        theirs = [host.address for host in hosts[ours:]] + [first.address] * (not source_is_ours)
+        referee = stack.enter_context(Referee(first, theirs))
+        for receiver in receivers:
+            stack.enter_context(receiver)
         source = OurSource(first) if source_is_ours else openpgm.Peer("source", first)
-        for each in (*receivers, source):
-            stack.enter_context(each)
+        stack.enter_context(source)
         # Whoever is there when the session begins gets all of it.
         source.send(sent[0])
         for receiver in receivers:
@@ -91,6 +96,12 @@ def exchange(source_is_ours, ours, theirs, loss):
         source.close()
         for receiver in receivers[:ours]:
             receiver.end()
+        kinds = {wire.NAMES[kind]: referee.count(kind) for kind in wire.NAMES}
+        ktap.note({name: count for name, count in kinds.items() if count})
+        if loss == LOSSES[-1]:
+            for host in hosts:
+                assert referee.count(wire.NAK, host.address), f"no NAK of {host.name}"
+            assert referee.count(wire.RDATA) and referee.count(wire.NCF), "no repairs"
 
 
 def cells(directions):

@@ -19,6 +19,13 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 RECORD = struct.Struct("=c8sI")
 # One port for both: OpenPGM's receive socket is bound to the port for groups only.
 UDP_PORT = 3056
+# Requirements that OpenPGM is known not to keep, and why (Documentation/interop.rst).
+QUIRKS = {
+    "OPT-06": "the third byte of its options is not initialised",
+    "ADDR-01": "no Router Alert unless PGM_IP_ROUTER_ALERT is set",
+    "NAK-16": "each NAK list is followed by a NAK of its first number",
+    "SRC-09": "the table of heartbeats begins anew one interval too early",
+}
 
 _serial = itertools.count()
 
@@ -50,7 +57,7 @@ def program():
 
 
 class Peer:
-    """An OpenPGM process on a host; settings are those of openpgm.c. `with` waits until it is ready."""
+    """An OpenPGM process on a host, with settings of openpgm.c. `with` waits until it is ready."""
 
     def __init__(self, role, host, group=None, port=None, interface=None, **settings):
         self.host = host

@@ -217,6 +217,7 @@ class Packet:
         self.outgoing = outgoing
         self.ip = ip  # its IP header, options or extension headers included
         self.udp = udp  # (source port, destination port) if it is encapsulated
+        self.whole = None  # from the IP header on, as captured
         self.sport, self.dport, kind, self.flags, self.checksum, self.gsi, self.tsdu_length = (
             struct.unpack("!HHBBH6sH", data[:16])
         )
@@ -363,4 +364,6 @@ class Capture:
             seconds, nanos = struct.unpack("@ll", ancillary[0][2][:16])
             outgoing = where[2] == socket.PACKET_OUTGOING
             time = seconds + nanos / 1e9
-            found.append(Packet(data[begin:total], time, outgoing, data[:header], udp))
+            packet = Packet(data[begin:total], time, outgoing, data[:header], udp)
+            packet.whole = data[:total]
+            found.append(packet)
