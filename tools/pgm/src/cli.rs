@@ -11,6 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::address::{Endpoint, Interface, UdpPorts};
 use crate::socket::Place;
 use crate::units;
+use crate::zmq;
 
 /// Largest TXW_BYTES the kernel takes.
 const WINDOW_BYTES_MAX: u64 = 256 << 20;
@@ -41,6 +42,14 @@ pub enum Command {
     List(List),
     Stat(Stat),
     Top(Top),
+}
+
+/// Bytes that messages begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic(pub Vec<u8>);
+
+fn topic(text: &str) -> Result<Topic, String> {
+    zmq::parse_part(text.as_bytes()).map(Topic)
 }
 
 /// What sender and receiver must agree on, and the interface.
@@ -130,6 +139,14 @@ pub struct Send {
     #[arg(long)]
     pub no_loop: bool,
 
+    /// Send each line to ZeroMQ's SUB sockets: tabs separate the parts of a message
+    #[arg(long)]
+    pub zmq: bool,
+
+    /// With --zmq, put this in front of each message as a part of its own
+    #[arg(long, value_name = "TOPIC", requires = "zmq", value_parser = topic)]
+    pub topic: Option<Topic>,
+
     /// Print a summary as one line of JSON on standard output
     #[arg(long)]
     pub json: bool,
@@ -161,6 +178,21 @@ pub struct Recv {
     /// Take what is left of a transfer that had already begun, instead of failing
     #[arg(long)]
     pub late: bool,
+
+    /// Print what ZeroMQ's PUB sockets publish, a line for each message, tabs between its parts
+    ///
+    /// \t, \n, \r, \\ and \xNN stand for what a line cannot hold. Receives from all publishers of the
+    /// group, for ever unless --count says otherwise.
+    #[arg(long, conflicts_with = "late")]
+    pub zmq: bool,
+
+    /// With --zmq, only messages that begin with this; several times: with one of these
+    #[arg(long, value_name = "TOPIC", requires = "zmq", value_parser = topic)]
+    pub topic: Vec<Topic>,
+
+    /// With --zmq, end after so many messages
+    #[arg(long, value_name = "N", requires = "zmq")]
+    pub count: Option<u64>,
 
     /// Print a summary as one line of JSON on standard output, or on standard error if standard
     /// output carries the data
@@ -329,6 +361,12 @@ mod tests {
     }
 
     #[test]
+    fn topics_may_be_any_bytes() {
+        let topic = send(&["--zmq", "--topic", "a\\x00"]).topic;
+        assert_eq!(topic, Some(Topic(b"a\0".to_vec())));
+    }
+
+    #[test]
     fn the_last_word_on_loopback_counts() {
         assert_eq!(send(&[]).loopback(), None);
         assert_eq!(send(&["--loop"]).loopback(), Some(true));
@@ -348,6 +386,11 @@ mod tests {
             &["send", "239.192.0.1:7500", "--message-size", "0"],
             &["recv"],
             &["recv", "239.192.0.1:7500", "--wait", "soon"],
+            &["send", "239.192.0.1:7500", "--topic", "a"],
+            &["send", "239.192.0.1:7500", "--zmq", "--topic", "\\"],
+            &["recv", "239.192.0.1:7500", "--topic", "a"],
+            &["recv", "239.192.0.1:7500", "--count", "1"],
+            &["recv", "239.192.0.1:7500", "--zmq", "--late"],
             &["bench"],
             &["list", "--interval", "1s"],
             &["stat", "--count", "2"],

@@ -8,6 +8,7 @@ mod address;
 mod cli;
 mod diag;
 mod list;
+mod rcvinfo;
 mod recv;
 mod report;
 mod send;
@@ -17,6 +18,7 @@ mod sys;
 mod table;
 mod top;
 mod units;
+mod zmq;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail, Context, Result};
@@ -13,12 +14,16 @@ use crate::cli::Recv;
 use crate::report::{Summary, Tally};
 use crate::socket::PgmSocket;
 use crate::units;
+use crate::zmq;
 
 /// Larger than any message of ordinary size; what does not fit comes with the next call.
-const BUFFER: usize = 256 << 10;
+pub const BUFFER: usize = 256 << 10;
 
 /// Receives one transfer.
 pub fn run(args: &Recv) -> Result<()> {
+    if args.zmq {
+        return zmq::subscribe(args);
+    }
     // The listener keeps the group joined: it must live as long as the session.
     let listener = PgmSocket::listener(&args.place.get())?;
     let mut output = Output::open(args.output.as_deref())?;
@@ -27,15 +32,26 @@ pub fn run(args: &Recv) -> Result<()> {
         bail!("no sender began within {:?}", args.wait.unwrap_or_default());
     };
     session.set_timeout(args.timeout)?;
-    let tsi = session.tsi();
 
     let mut tally = Tally::new(None);
     let result = transfer(args, &session, &mut output, &mut tally);
+    conclude(args, &session, source, result, output, tally)
+}
+
+/// Finishes the output and sums up.
+pub fn conclude(
+    args: &Recv,
+    socket: &PgmSocket,
+    source: Option<SocketAddr>,
+    result: Result<()>,
+    mut output: Output,
+    tally: Tally,
+) -> Result<()> {
     let result = match result {
         Ok(()) => output.complete(),
         Err(error) => Err(output.failed(error)),
     };
-    let stats = session.receiver_stats().ok();
+    let stats = socket.receiver_stats().ok();
     let totals = tally.finish();
 
     if result.is_ok() {
@@ -53,7 +69,7 @@ pub fn run(args: &Recv) -> Result<()> {
             error: result.as_ref().err().map(|error| format!("{error:#}")),
             group: args.place.endpoint.group.to_string(),
             port: args.place.endpoint.port,
-            tsi,
+            tsi: socket.tsi(),
             source: source.map(|source| source.to_string()),
             totals: &totals,
             stats,
@@ -93,7 +109,7 @@ fn transfer(
 }
 
 /// A sentence for what ended a transfer too early.
-fn explain(session: &PgmSocket, args: &Recv, error: io::Error) -> anyhow::Error {
+pub fn explain(session: &PgmSocket, args: &Recv, error: io::Error) -> anyhow::Error {
     let lost = session.loss().map(|loss| {
         anyhow!(
             "{} lost for good, from sequence number {} on: the sender could not repair in time \
@@ -121,7 +137,7 @@ fn to_stdout(output: Option<&Path>) -> bool {
 }
 
 /// Where the data go. A regular file carries a provisional name until it is complete.
-enum Output {
+pub enum Output {
     Stdout(io::Stdout),
     Device(BufWriter<File>),
     File {
@@ -132,7 +148,7 @@ enum Output {
 }
 
 impl Output {
-    fn open(path: Option<&Path>) -> Result<Self> {
+    pub fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path.filter(|_| !to_stdout(path)) else {
             return Ok(Self::Stdout(io::stdout()));
         };
@@ -156,7 +172,7 @@ impl Output {
         })
     }
 
-    fn write(&mut self, data: &[u8]) -> Result<()> {
+    pub fn write(&mut self, data: &[u8]) -> Result<()> {
         match self {
             // Not held back: another program may wait for every message.
             Self::Stdout(out) => out.write_all(data).and_then(|()| out.flush()),

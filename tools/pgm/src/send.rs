@@ -13,6 +13,7 @@ use crate::cli::Send;
 use crate::report::{Summary, Tally};
 use crate::socket::{PgmSocket, SenderStats, SourceSettings};
 use crate::units;
+use crate::zmq;
 
 /// How many messages one read of the input fills.
 const MESSAGES_PER_READ: usize = 64;
@@ -91,6 +92,11 @@ fn transfer(
     input: Box<dyn Read>,
     tally: &mut Tally,
 ) -> Result<()> {
+    if args.zmq {
+        sleep(args.announce);
+        let bytes = zmq::publish(args, socket, input, tally)?;
+        return end(args, socket, bytes);
+    }
     let size = match args.message_size {
         None => socket
             .mss()
@@ -126,10 +132,15 @@ fn transfer(
         // A session without data would never reach a listener: nothing, too, must be said.
         socket.send(&[]).context("cannot send")?;
     }
+    end(args, socket, tally.bytes())
+}
+
+/// Ends the session after so many bytes.
+fn end(args: &Send, socket: &PgmSocket, bytes: u64) -> Result<()> {
     socket
         .finish()
         .context("cannot end the transfer in good order")?;
-    wait_for_repairs(socket, tally.bytes(), args.linger);
+    wait_for_repairs(socket, bytes, args.linger);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address::{Endpoint, Interface, UdpPorts};
+use crate::rcvinfo::rcvinfo;
 use crate::sys;
 
 // include/uapi/linux/pgm.h
@@ -26,9 +27,14 @@ const PGM_AMBIENT_SPM: i32 = 11;
 const PGM_TSI: i32 = 23;
 const PGM_UDP_ENCAP: i32 = 24;
 const PGM_GET_LOSS: i32 = 27;
-const PGM_RCVINFO: i32 = 30;
+const PGM_EVENTS: i32 = 29;
 const PGM_RECVRCVINFO: i32 = 30;
 const PGM_RCV_SYN: u32 = 0x1;
+const PGM_EVENT_LOSS: u32 = 0x02;
+const PGM_EVENT_END: u32 = 0x04;
+const PGM_EVENT_RESET: u32 = 0x08;
+const PGM_EVENT_EXPIRY: u32 = 0x10;
+const MSG_NOTIFICATION: i32 = 0x8000;
 
 /// Transport Session Identifier: six bytes of Global Source ID, two of data-source port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,6 +139,24 @@ pub struct Message {
     pub end: bool,
     /// The first message of the session, where the kernel tells.
     pub first: bool,
+}
+
+/// What a datagram socket gets next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A message of a session.
+    Message { len: usize, tsi: Tsi },
+    /// Something happened to a session, after the messages before it.
+    Event { event: Event, tsi: Tsi },
+}
+
+/// What happens to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// So many packets were lost.
+    Loss(u32),
+    /// It ended, was broken off or fell silent.
+    Over,
 }
 
 /// A PGM socket in any role.
@@ -276,6 +300,42 @@ impl PgmSocket {
         Ok(socket)
     }
 
+    /// A datagram socket that hears every source of the group.
+    pub fn datagram(place: &Place) -> Result<Self> {
+        let socket = Self::new(place)?;
+        let endpoint = place.endpoint;
+        socket
+            .0
+            .set_reuse_address(true)
+            .context("cannot set SO_REUSEADDR")?;
+        let events = PGM_EVENT_LOSS | PGM_EVENT_END | PGM_EVENT_RESET | PGM_EVENT_EXPIRY;
+        for (option, value) in [(PGM_EVENTS, events), (PGM_RECVRCVINFO, 1)] {
+            socket
+                .set(IPPROTO_PGM, option, &value.to_ne_bytes())
+                .context("cannot ask for what happens to sessions")?;
+        }
+        socket
+            .0
+            .bind(&endpoint.socket_addr(place.interface.as_ref())?.into())
+            .with_context(|| format!("cannot bind to {endpoint}"))?;
+        match endpoint.group {
+            IpAddr::V4(group) => {
+                let mut membership = match &place.interface {
+                    Some(interface) => interface.mreqn()?,
+                    None => [0; 12],
+                };
+                membership[..4].copy_from_slice(&group.octets());
+                socket.set(libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP, &membership)
+            }
+            IpAddr::V6(group) => {
+                let index = place.interface.as_ref().map_or(Ok(0), Interface::index)?;
+                socket.0.join_multicast_v6(&group, index)
+            }
+        }
+        .with_context(|| format!("cannot join {endpoint}"))?;
+        Ok(socket)
+    }
+
     /// Waits for a source. `None` when none came in time.
     pub fn accept(&self, wait: Option<Duration>) -> Result<Option<(Self, Option<SocketAddr>)>> {
         self.set_timeout(wait)?;
@@ -309,19 +369,42 @@ impl PgmSocket {
         // struct cmsghdr and struct pgm_rcvinfo, with room for one more message.
         let mut control = [0u8; 128];
         loop {
-            match sys::receive(self.0.as_fd(), data, &mut control) {
+            match sys::receive(self.0.as_fd(), data, &mut control, 0) {
                 Ok(got) => {
                     let control = control.get(..got.control).unwrap_or_default();
                     return Ok(Message {
                         len: got.len,
                         // An empty message ends in MSG_EOR like every message; the end has none.
                         end: got.len == 0 && got.flags & libc::MSG_EOR == 0,
-                        first: rcvinfo_flags(control).is_some_and(|f| f & PGM_RCV_SYN != 0),
+                        first: rcvinfo(control).is_some_and(|info| info.flags & PGM_RCV_SYN != 0),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Receives what comes next at a datagram socket.
+    pub fn receive_any(&self, data: &mut [u8]) -> io::Result<Received> {
+        let mut control = [0u8; 128];
+        loop {
+            let got = match sys::receive(self.0.as_fd(), data, &mut control, 0) {
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let bytes = data.get(..got.len).unwrap_or_default();
+            let received = if got.flags & MSG_NOTIFICATION != 0 {
+                notification(bytes)
+            } else {
+                let info = rcvinfo(control.get(..got.control).unwrap_or_default());
+                info.map(|info| Received::Message {
+                    len: got.len,
+                    tsi: Tsi(info.tsi),
+                })
+            };
+            return received.ok_or_else(|| io::Error::other("the kernel told no session"));
         }
     }
 
@@ -373,55 +456,44 @@ impl PgmSocket {
     }
 }
 
-/// `flags` of the struct pgm_rcvinfo among control messages.
-fn rcvinfo_flags(mut control: &[u8]) -> Option<u32> {
-    // struct cmsghdr: size_t length (with this header), int level, int type; each padded to size_t.
-    const WORD: usize = size_of::<usize>();
-    const HEADER: usize = WORD + 8;
-    loop {
-        let (len, rest) = control.split_first_chunk::<WORD>()?;
-        let len = usize::from_ne_bytes(*len);
-        let (level, rest) = rest.split_first_chunk::<4>()?;
-        let (kind, rest) = rest.split_first_chunk::<4>()?;
-        let data = rest.get(..len.checked_sub(HEADER)?)?;
-        if (i32::from_ne_bytes(*level), i32::from_ne_bytes(*kind)) == (IPPROTO_PGM, PGM_RCVINFO) {
-            // tsi (8), sqn (4), flags (4)
-            let flags = data.get(12..16)?;
-            return Some(u32::from_ne_bytes(flags.try_into().ok()?));
-        }
-        control = control.get(len.next_multiple_of(WORD)..)?;
-    }
+/// struct pgm_notification
+fn notification(bytes: &[u8]) -> Option<Received> {
+    // event (4), flags (4), tsi (8), sqn (4), count (4), code (4), reserved (4)
+    let (event, rest) = bytes.split_first_chunk::<4>()?;
+    let tsi = rest.get(4..12)?.try_into().ok()?;
+    let count = rest.get(16..20)?.try_into().ok()?;
+    let event = match u32::from_ne_bytes(*event) {
+        PGM_EVENT_LOSS => Event::Loss(u32::from_ne_bytes(count)),
+        _ => Event::Over,
+    };
+    Some(Received::Event {
+        event,
+        tsi: Tsi(tsi),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn control_message(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
-        let mut bytes = (size_of::<usize>() + 8 + data.len()).to_ne_bytes().to_vec();
-        bytes.extend(level.to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(data);
-        bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0);
-        bytes
-    }
-
     #[test]
-    fn start_of_session_is_found_among_control_messages() {
-        let mut info = vec![0; 12];
-        info.extend(PGM_RCV_SYN.to_ne_bytes());
-        let mut control = control_message(libc::IPPROTO_IP, libc::IP_TTL, &[1, 0, 0, 0]);
-        assert_eq!(rcvinfo_flags(&control), None);
-        control.extend(control_message(IPPROTO_PGM, PGM_RCVINFO, &info));
-        assert_eq!(rcvinfo_flags(&control), Some(PGM_RCV_SYN));
-        for len in 0..control.len() {
-            assert_eq!(rcvinfo_flags(&control[..len]), None, "{len}");
-        }
+    fn notifications_tell_the_session() {
+        let words = [PGM_EVENT_LOSS, 0, 0x0101_0101, 0x0101_0101, 7, 3, 0, 0];
+        let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).collect();
+        let tsi = Tsi([1; 8]);
+        let loss = Event::Loss(3);
         assert_eq!(
-            rcvinfo_flags(&[0; 64]),
-            None,
-            "a length of 0 must not loop for ever"
+            notification(&bytes),
+            Some(Received::Event { event: loss, tsi })
         );
+        let mut end = bytes.clone();
+        end[..4].copy_from_slice(&PGM_EVENT_END.to_ne_bytes());
+        let over = Event::Over;
+        assert_eq!(
+            notification(&end),
+            Some(Received::Event { event: over, tsi })
+        );
+        assert_eq!(notification(&bytes[..20]), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The four system calls that no crate wraps for our options: all `unsafe` of the tool.
+//! The four system calls that no crate wraps for our options, with all `unsafe` that these take. The
+//! tool and tools/libpgm share this file.
 //!
 //! Options cross this boundary as bytes, so nothing here depends on the layout of a structure.
 
@@ -69,7 +70,12 @@ pub struct Received {
 }
 
 /// recvmsg(2) into one buffer and a buffer for control messages.
-pub fn receive(fd: BorrowedFd<'_>, data: &mut [u8], control: &mut [u8]) -> io::Result<Received> {
+pub fn receive(
+    fd: BorrowedFd<'_>,
+    data: &mut [u8],
+    control: &mut [u8],
+    flags: i32,
+) -> io::Result<Received> {
     let mut piece = libc::iovec {
         iov_base: data.as_mut_ptr().cast(),
         iov_len: data.len(),
@@ -82,7 +88,7 @@ pub fn receive(fd: BorrowedFd<'_>, data: &mut [u8], control: &mut [u8]) -> io::R
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = control.len() as _;
     // SAFETY: `piece`, `data` and `control` are writable, outlive the call and are not used meanwhile.
-    let len = unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, 0) };
+    let len = unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, flags) };
     let len = usize::try_from(len).map_err(|_| io::Error::last_os_error())?;
     Ok(Received {
         len,
