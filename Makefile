@@ -24,7 +24,7 @@ endif
 kbuild := $(foreach name,V W CLIPPY,$(if $($(name)),$(name)=$($(name))))
 
 # Where the guest finds what was built.
-guest := PGM_KO=/src/build/module/pgm.ko PGM_TOOL=/src/build/pgm
+guest := PGM_KO=/src/build/module/pgm.ko PGM_TOOL=/src/build/pgm PGM_LIB=/src/build/lib
 
 modules: ## build pgm.ko for KDIR (default: the running kernel), or in the lab
 ifeq ($(here),yes)
@@ -44,6 +44,10 @@ lab-modules: ## build pgm.ko for the lab's kernel
 tool: ## build the user's tool
 	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm
 	@mkdir -p build && install -m 755 $$($(CARGO) --where)/release/pgm build/pgm
+
+libpgm: ## build the library that lets ZeroMQ and OpenPGM's programs use the kernel
+	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package libpgm
+	@mkdir -p build/lib && install -m 755 $$($(CARGO) --where)/release/libpgm_5_3.so build/lib/libpgm-5.3.so.0
 
 storm: ## build the generator of hostile packets, for the selftests
 	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm-storm
@@ -73,12 +77,13 @@ rust-metadata: ## rebuild the Rust metadata that KDIR lacks (as root)
 	tools/lab/rust-metadata $(KDIR)
 
 ifeq ($(here),yes)
-install: modules tool ## module, header, tool and manual pages; DESTDIR, PREFIX
+install: modules tool libpgm ## module, header, tool, library and manual pages; DESTDIR, PREFIX
 	$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/host \
 		INSTALL_MOD_PATH=$(DESTDIR) CONFIG_MODULE_SIG_ALL= DEPMOD=true modules_install
 	$(if $(DESTDIR),,depmod $$(cat $(KDIR)/include/config/kernel.release))
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/*.h
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin build/pgm
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib/pgm build/lib/libpgm-5.3.so.0
 	for page in Documentation/man/man*/*; do \
 		install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/$$(basename $$(dirname $$page)) $$page; \
 	done
@@ -95,4 +100,4 @@ help: ## this list
 	@echo "Variables: KDIR, LOSS, FAMILY=6 and ENCAP=udp (demo), STEPS (check: some of its steps), DESTDIR and PREFIX (install),"
 	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
 
-.PHONY: modules lab-modules tool storm demo bench check conformance rust-metadata install clean help
+.PHONY: modules lab-modules tool libpgm storm demo bench check conformance rust-metadata install clean help
