@@ -8,7 +8,7 @@ logs=build/check
 # end at about the same time.
 first=(memory module interop_mix transfer interop tool malformed)
 
-make --no-print-directory lab-modules tool storm interop-peer || exit
+make --no-print-directory lab-modules tool libpgm storm interop-peer || exit
 mapfile -t tests < <(
 	printf '%s\n' "${first[@]}"
 	find selftests -name 'test_*.py' -printf '%f\n' | sed 's/^test_//; s/\.py$//' | sort |
@@ -23,6 +23,7 @@ guest() {
 	local log=$logs/guest-$1.log status
 	tools/lab/lab run --cpus "$1" --timeout 2400 --console "$logs/guest-$1-console.log" \
 		--out "$logs/guest-taken" env PGM_KO=/src/build/module/pgm.ko PGM_TOOL=/src/build/pgm \
+		PGM_LIB=/src/build/lib \
 		selftests/run --share /out "${tests[@]}" 2>&1 | tee "$log"
 	status=${PIPESTATUS[0]}
 	[ "$status" = 0 ] || grep -q '^not ok' "$log" || echo "not ok guest $1: ended with status $status"

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0
+"""ZeroMQ and the tool on the hosts of a LAN: who publishes, who subscribes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, f"{HERE}/../interop")
+
+import ktap
+import net
+import pgm
+import variant
+from zmq_peer import message
+
+TOOL = os.environ.get("PGM_TOOL", "pgm")
+# Where libpgm-5.3.so.0 is that puts the kernel in place of OpenPGM.
+LIBRARY = os.environ.get("PGM_LIB", "/usr/local/lib/pgm")
+PEER = os.path.realpath(f"{HERE}/../interop/zmq_peer.py")
+
+
+def need():
+    """The module, and ZeroMQ with PGM."""
+    pgm.need_module()
+    found = subprocess.run(
+        [sys.executable, "-c", "import zmq; assert zmq.has('pgm')"], capture_output=True, check=False
+    )
+    if found.returncode:
+        raise ktap.Skip("no python3-zmq with PGM")
+
+
+def need_library():
+    """The same, and tools/libpgm."""
+    if not os.path.exists(f"{LIBRARY}/libpgm-5.3.so.0"):
+        raise ktap.Skip(f"no libpgm-5.3.so.0 in {LIBRARY}")
+    need()
+
+
+def line(number, size=0):
+    """A message as a line of the tool, with every byte of its noise escaped."""
+    if size is None:
+        return f"{number}"
+    topic, digits, body = message(number, size)
+    return f"{topic.decode()}\t{digits.decode()}\t" + "".join(f"\\x{byte:02x}" for byte in body)
+
+
+def parts(text):
+    """The message of a line of the tool."""
+    escapes = {b"\\t": b"\t", b"\\n": b"\n", b"\\r": b"\r", b"\\\\": b"\\"}
+
+    def byte(found):
+        return escapes.get(found[0]) or bytes([int(found[0][2:], 16)])
+
+    return [re.sub(rb"\\(?:x..|[tnr\\])", byte, part) for part in text.encode().split(b"\t")]
+
+
+class Peer:
+    """A process with ZeroMQ on a host. It serves several cases: to start one takes seconds."""
+
+    def __init__(self, host, dropin, before=()):
+        environment = os.environ | ({"LD_LIBRARY_PATH": LIBRARY} if dropin else {})
+        self.process = host.popen(
+            *before,
+            sys.executable,
+            PEER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def order(self, answer, **order):
+        """Gives an order and waits for the answer."""
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        self.expect(answer)
+
+    def expect(self, answer):
+        """Waits for an answer."""
+        ktap.equal(self.process.stdout.readline().strip(), answer)
+
+    def libraries(self):
+        """The files that it has mapped."""
+        with open(f"/proc/{self.process.pid}/maps", encoding="ascii") as maps:
+            return maps.read()
+
+    def end(self):
+        """Ends the process."""
+        self.process.kill()
+        self.process.communicate()
+
+
+_peers = {}
+
+
+class Scene:
+    """Two hosts and the processes on them."""
+
+    def __enter__(self):
+        self.shared = net.shared()
+        self.lan = self.shared.__enter__()
+        self.source, self.sink = self.lan.hosts
+        self.children = []
+        transport = "epgm" if variant.now().udp else "pgm"
+        self.endpoint = f"{transport}://{{}};{pgm.GROUP}:{pgm.PORT}"
+        return self
+
+    def __exit__(self, failed, *_):
+        if failed:
+            for key in list(_peers):
+                _peers.pop(key).end()
+        for peer in _peers.values():
+            peer.order("closed", role="close")
+        for child in self.children:
+            child.kill()
+            child.communicate()
+        self.shared.__exit__(None, None, None)
+
+    def tool(self, host, command, *args):
+        """pgm send --zmq or pgm recv --zmq; what it prints is text."""
+        where = [f"{pgm.GROUP}:{pgm.PORT}"]
+        if variant.now().udp:
+            where.append(f"--udp={pgm.PORT}")
+        if command == "send":
+            args = ("--announce", "200ms", "--linger", "200ms", *args)
+        child = host.popen(
+            TOOL,
+            command,
+            *where,
+            "--zmq",
+            *args,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.children.append(child)
+        if command == "recv":
+            ktap.wait_for(lambda: host.joined(pgm.GROUP), "the tool has joined")
+        return child
+
+    def peer(self, host, role, dropin=False, **order):
+        """A publisher that can publish, or a subscriber that has joined."""
+        key = (host, dropin)
+        if key not in _peers:
+            _peers[key] = Peer(host, dropin)
+        peer = _peers[key]
+        peer.order("ready", role=role, endpoint=self.endpoint.format(host.address), **order)
+        if role == "sub":
+            ktap.wait_for(lambda: host.joined(pgm.GROUP), "ZeroMQ has joined")
+        return peer
+
+
+def publish(peer, first, end, size=0):
+    """Lets a peer publish messages, and waits until ZeroMQ has them."""
+    peer.order("sent", role="send", size=size, **{"from": first, "to": end})
+
+
+def send(tool, first, end, size=0):
+    """Lets the tool send messages."""
+    for number in range(first, end):
+        tool.stdin.write(line(number, size) + "\n")
+    tool.stdin.flush()
+
+
+def finish(child, status=0):
+    """What a child printed, once it has ended."""
+    out, err = child.communicate(timeout=45)
+    ktap.note(err.strip())
+    ktap.equal(child.returncode, status, "status")
+    return out
+
+
+def whole(got, numbers, size=0):
+    """Fails unless these are the lines of these messages."""
+    lines = got.split("\n")[:-1]
+    for text, number in zip(lines, numbers):
+        same = parts(text) == message(number, size) if size else text == line(number, size)
+        assert same, f"message {number} is wrong: {text[:60]!r}"
+    ktap.equal(len(lines), len(numbers))
