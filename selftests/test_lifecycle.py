@@ -3,6 +3,7 @@
 """Sessions begin, end and are broken off."""
 
 import errno
+import itertools
 import os
 import socket
 import struct
@@ -222,6 +223,29 @@ def test_session_outlives_its_listener():
                 source.send(bytes([n]))
             source.close()
             ktap.equal(pgm.receive_all(session), [bytes([n]) for n in range(50)])
+
+
+@ktap.test(variants=(variant.V4, variant.V6))
+def test_memberships_end_once():
+    """Listener and sessions, closed in any order: each leaves the group for itself."""
+    # attack: A-12
+    with net.shared() as lan:
+        one, two = lan.hosts
+        for order in itertools.permutations(range(3)):
+            with pgm.source(one) as first, pgm.source(one) as second:
+                listening = pgm.listener(two)
+                sockets = [listening]
+                for source in (first, second):
+                    source.send(b"x")
+                    session, _ = pgm.accept(listening)
+                    ktap.equal(session.recv(10), b"x")
+                    sockets.append(session)
+                for number in order:
+                    assert two.joined(pgm.GROUP), f"{order}: left too early"
+                    sockets[number].close()
+                assert not two.joined(pgm.GROUP), f"{order}: still a member"
+                pgm.reset_close(first)
+                pgm.reset_close(second)
 
 
 @ktap.test

@@ -128,6 +128,17 @@ def bad_fragments(session):
         (7, 0xFFFFFFFC, 8),
         (0, 1 << 20, 1 << 21),
         (7, 0, 0xFFFFFFFF),
+        # Around 2^32, in offsets and in sequence numbers.
+        (7, 0xFFFFFFF8, 0xFFFFFFF0),
+        (0xFFFFFFFF, 8, 24),
+        (0x80000007, 8, 24),
+        # Pieces of one message that overlap, and that say different things of it.
+        (7, 0, 24),
+        (7, 4, 24),
+        (7, 12, 24),
+        (7, 8, 20),
+        (6, 8, 24),
+        (6, 16, 4096),
     ):
         option = wire.option(wire.OPT_FRAGMENT, struct.pack("!III", first, offset, total))
         for sqn in (7, 8, 9):

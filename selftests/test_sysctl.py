@@ -80,6 +80,32 @@ def test_ranges():
 
 
 @ktap.test
+def test_traffic_at_the_ends():
+    """With all settings at their least, or at their most, messages pass, or loss is reported."""
+    # attack: A-09
+    ends = documented()
+    # What would keep the test waiting, or keeps the namespace busy.
+    slow = {"peer_expiry_us", "repair_max_ms"} & set(ends)
+    with net.Lan() as lan:
+        one, two = lan.hosts
+        for end in (0, 1):
+            settings = {name: row[end] for name, row in ends.items() if name not in slow}
+            with contextlib.ExitStack() as stack:
+                for host in lan.hosts:
+                    stack.enter_context(changed(host, **settings))
+                bus = stack.enter_context(pgm.pgm_socket(two))
+                pgm.timeouts(bus, 20)
+                bus.bind((pgm.GROUP, pgm.PORT))
+                pgm.join(bus)
+                source = stack.enter_context(pgm.pgm_socket(one))
+                pgm.timeouts(source, 20, 20)
+                source.connect((pgm.GROUP, pgm.PORT))
+                source.send(b"x")
+                ktap.equal(bus.recv(10), b"x", f"at end {end}")
+                pgm.reset_close(source)
+
+
+@ktap.test
 def test_new_sockets_only():
     """A setting is the default of the sockets made after it, and of no others."""
     options = {

@@ -248,6 +248,32 @@ def test_lost_fragment():
 
 
 @ktap.test
+def test_bad_fragment():
+    """A fragment that comes damaged after others is repaired; a message without an end is lost."""
+    # attack: A-02 A-19
+    with session() as (sock, probe, source):
+        parts = {sqn: bytes([sqn]) * 100 for sqn in range(2, 6)}
+        for sqn in (2, 3, 5):
+            source.odata(sqn, parts[sqn], fragment(2, 100 * (sqn - 2), 400), trail=1)
+        damaged = source.session.data(wire.ODATA, 4, 1, parts[4], fragment(2, 200, 400), check=1)
+        source.send(damaged, alert=False)
+        # Neither a piece of something else nor one of other length takes its place.
+        for option in (fragment(3, 200, 400), fragment(2, 200, 500), fragment(2, 201, 400)):
+            source.rdata(4, bytes(100), option, trail=1, check=7)
+        probe.wait(wire.NAK, numbers=[4])
+        nothing(sock)
+        source.rdata(4, parts[4], fragment(2, 200, 400), trail=1)
+        reads(sock, b"".join(parts.values()))
+        # The source ends in the middle of a message.
+        pgm.set_int(sock, pgm.PGM_ABORT_ON_RESET, 0)
+        source.odata(6, bytes(100), fragment(6, 0, 400), trail=1)
+        source.odata(7, bytes(100), fragment(6, 100, 400), trail=1)
+        source.spm(1, 7, wire.option(wire.OPT_FIN))
+        fails(sock, errno.ENOBUFS)
+        reads(sock, b"")
+
+
+@ktap.test
 def test_several_sources():
     """Sources with the same numbers are separate sessions, each with its own NAKs and order."""
     # req: RCV-23 WIRE-07

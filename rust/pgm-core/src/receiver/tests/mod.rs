@@ -29,6 +29,7 @@ mod poll;
 mod reception;
 mod reference;
 mod refused;
+mod rollback;
 mod session;
 mod spm;
 mod spmr;
