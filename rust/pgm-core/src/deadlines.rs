@@ -69,6 +69,11 @@ impl<H: Heap> Deadlines<H> {
         }
     }
 
+    /// What it has room for.
+    pub fn capacity(&self) -> u32 {
+        self.heap.capacity()
+    }
+
     /// How many deadlines are set.
     pub const fn len(&self) -> u32 {
         self.len

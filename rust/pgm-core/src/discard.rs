@@ -83,6 +83,12 @@ discards! {
     SessionEnded = "SessionEnded",
     /// The limit of sessions or of the accept queue is reached.
     SessionLimit = "SessionLimit",
+    /// net.pgm.sessions_max is reached.
+    SessionCeiling = "SessionCeiling",
+    /// net.pgm.pieces_max is reached; the packet will be asked for again.
+    PieceCeiling = "PieceCeiling",
+    /// net.pgm.receive_kib_max is reached; the packet will be asked for again.
+    MemoryCeiling = "MemoryCeiling",
     /// Memory was refused.
     NoMemory = "NoMemory",
     /// A socket filter or policy said no.

@@ -37,6 +37,8 @@ pub use discard::Discard;
 pub use memory::StdHeap;
 pub use memory::{Heap, NakState, NoMemory};
 pub use meter::Rates;
+#[cfg(any(test, feature = "std"))]
+pub use paged::steps::take as take_steps;
 pub use ring::{Ring, RING_MAX};
 pub use rng::Rng;
 pub use settings::{Setting, SETTINGS};

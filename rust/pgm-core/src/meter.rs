@@ -38,6 +38,11 @@ impl Meter {
         }
     }
 
+    /// When the session began.
+    pub(crate) const fn start(&self) -> Instant {
+        self.start
+    }
+
     /// The counter is about to go up from `bytes`.
     pub(crate) fn tick(&mut self, now: Instant, bytes: u64) {
         let time = now.since(self.mark);

@@ -5,6 +5,31 @@
 
 use crate::memory::{Heap, NoMemory};
 
+/// What the engine's work is measured by: every look at a slot of a window, a heap or a table of this
+/// thread goes up by one here.
+#[cfg(any(test, feature = "std"))]
+pub(crate) mod steps {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static TAKEN: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(crate) fn step() {
+        TAKEN.set(TAKEN.get().saturating_add(1));
+    }
+
+    /// The steps taken since the last call.
+    pub fn take() -> u64 {
+        TAKEN.take()
+    }
+}
+
+fn step() {
+    #[cfg(any(test, feature = "std"))]
+    steps::step();
+}
+
 /// Slots in a page; a power of two.
 pub(crate) const PAGE: u32 = 32;
 /// Slots in a block of pages; a power of two.
@@ -68,6 +93,7 @@ impl<T: Default, H: Heap> Paged<T, H> {
 
     /// Makes the slot at `index` exist.
     pub(crate) fn ensure(&mut self, index: u32) -> Result<(), NoMemory> {
+        step();
         if index >= self.capacity {
             return Err(NoMemory);
         }
@@ -85,12 +111,14 @@ impl<T: Default, H: Heap> Paged<T, H> {
     }
 
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        step();
         let block = self.blocks.as_ref()?.get(block_of(index))?;
         let page = block.pages.as_ref()?.get(page_of(index))?;
         page.slots.as_ref()?.get(slot_of(index))
     }
 
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        step();
         let block = self.blocks.as_mut()?.get_mut(block_of(index))?;
         let page = block.pages.as_mut()?.get_mut(page_of(index))?;
         page.slots.as_mut()?.get_mut(slot_of(index))
@@ -99,6 +127,7 @@ impl<T: Default, H: Heap> Paged<T, H> {
     /// Gives back the memory of the page that holds `index`, with whatever is in it. Its block goes
     /// with the last of its pages.
     pub(crate) fn release(&mut self, index: u32) {
+        step();
         let blocks = self.blocks.as_mut();
         let Some(block) = blocks.and_then(|blocks| blocks.get_mut(block_of(index))) else {
             return;

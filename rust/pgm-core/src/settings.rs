@@ -17,6 +17,8 @@ pub enum Unit {
     KbitPerSecond,
     /// Bytes.
     Bytes,
+    /// 1024 bytes.
+    Kib,
     /// Sequence numbers.
     Sqns,
     /// A plain number.
@@ -179,6 +181,17 @@ settings! {
         "receive memory of a socket, as SO_RCVBUF reads it";
     REPAIR_MAX: "repairs after close()", "repair_max_ms", Millis, 0, 3_600_000, 120_000,
         "the longest time a closed source goes on repairing";
+    // Of the whole namespace, whatever its sockets have.
+    SESSIONS_MAX: "all sessions", "sessions_max", Count, 1, 1_048_576, 16_384,
+        "sources that all sockets hear at a time";
+    NAK_STATES_MAX: "all NAK states", "nak_states_max", Count, 64, 16_777_216, 262_144,
+        "missing packets that all sessions keep track of";
+    PIECES_MAX: "all parts of messages", "pieces_max", Count, 64, 16_777_216, 131_072,
+        "packets of messages that are not whole";
+    RECEIVE_KIB_MAX: "all receive memory", "receive_kib_max", Kib, 64, 1_073_741_824, 524_288,
+        "receive windows and queues of all sockets";
+    SEND_KIB_MAX: "all send memory", "send_kib_max", Kib, 64, 1_073_741_824, 524_288,
+        "transmit windows and unfinished messages of all sockets";
 }
 
 /// A value for each setting: the defaults of a namespace, or what a socket was told.

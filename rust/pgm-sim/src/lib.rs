@@ -13,6 +13,7 @@
 pub mod arguments;
 mod clock;
 mod draw;
+mod engine;
 mod heap;
 mod link;
 mod network;

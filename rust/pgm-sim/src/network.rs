@@ -5,11 +5,12 @@
 use std::rc::Rc;
 
 use pgm_core::receiver::{Delivery, Receiver};
-use pgm_core::{Destination, Discard, Duration, Instant, Rng};
+use pgm_core::{take_steps, Destination, Discard, Duration, Instant, Rng};
 use pgm_wire::{checksum, Addr, Body, Packet, PacketType, HEADER_MAX};
 
 use crate::clock::{Events, Timers};
 use crate::draw::Draw;
+use crate::engine::{receiver_lives, source_lives, Cost};
 use crate::heap;
 use crate::link::{Arrival, Link};
 use crate::node::{ReceiverNode, SourceNode};
@@ -56,6 +57,7 @@ struct Network<'a> {
     workload: Workload,
     rules: Rules,
     outcome: Outcome,
+    cost: Cost,
 }
 
 /// Runs a scenario to its end and judges it. With `trace` every event is printed.
@@ -110,6 +112,7 @@ impl<'a> Network<'a> {
                 ample: scenario.ample,
             },
             outcome: Outcome::default(),
+            cost: Cost::default(),
         }
     }
 
@@ -178,11 +181,13 @@ impl<'a> Network<'a> {
     fn expire(&mut self, node: usize) -> Result<(), String> {
         if node == SOURCE {
             self.source.engine.handle_timeout(self.now);
+            self.cost.called("a timeout of the source")?;
             return self.serve_source();
         }
         if let Some(engine) = &mut self.receivers[node - 1].engine {
             engine.handle_timeout(self.now);
         }
+        self.cost.called("a timeout of a receiver")?;
         self.serve_receiver(node - 1)
     }
 
@@ -230,14 +235,17 @@ impl<'a> Network<'a> {
         let mut buf = [0; HEADER_MAX];
         loop {
             self.source.feed(self.now, &mut self.workload)?;
+            take_steps();
             let Some(transmit) = self.source.engine.poll_transmit(self.now, &mut buf) else {
                 break;
             };
             let mut bytes = buf[..transmit.header_len].to_vec();
             bytes.extend(transmit.payload.into_iter().flatten());
             let kind = transmit.kind;
+            self.cost.called("a packet of the source")?;
             self.multicast(kind, bytes.into());
         }
+        source_lives(self.now, &self.source.engine)?;
         if let Some(at) = self.source.next_apdu_at(&self.workload) {
             if at > self.now && self.source.planned != Some(at) {
                 self.source.planned = Some(at);
@@ -325,7 +333,9 @@ impl<'a> Network<'a> {
             if self.source.dead {
                 return Ok(());
             }
+            take_steps();
             let answer = self.source.engine.handle(self.now, from, packet);
+            self.cost.called("a packet to the source")?;
             self.count_discard(answer);
             self.say(|| format!("source takes {:?}: {answer:?}", packet.body));
             self.outcome.naks_at_source += u64::from(packet.header.kind == PacketType::Nak);
@@ -349,7 +359,9 @@ impl<'a> Network<'a> {
             _ => None,
         };
         if let Some(engine) = &mut receiver.engine {
+            take_steps();
             let answer = engine.handle(now, from, packet, payload);
+            self.cost.called("a packet to a receiver")?;
             receiver.witness.heard(now, packet, answer, &self.workload);
             self.say(|| format!("r{} takes {:?}: {answer:?}", node - 1, packet.body));
             self.count_discard(answer);
@@ -372,7 +384,10 @@ impl<'a> Network<'a> {
                 return Ok(());
             };
             let mut buf = [0; HEADER_MAX];
-            if let Some(delivery) = engine.poll_deliver() {
+            take_steps();
+            let delivery = engine.poll_deliver();
+            self.cost.called("a delivery")?;
+            if let Some(delivery) = delivery {
                 if let Delivery::Data(_) = delivery {
                     node.queued += u32::from(node.stalled.is_some());
                 }
@@ -388,6 +403,7 @@ impl<'a> Network<'a> {
             let Some(transmit) = engine.poll_transmit(self.now, &mut buf) else {
                 break;
             };
+            self.cost.called("a packet of a receiver")?;
             let packet: Rc<[u8]> = buf[..transmit.header_len].into();
             let destination = transmit.destination;
             let copy = transmit.copy;
@@ -397,10 +413,11 @@ impl<'a> Network<'a> {
                 self.upstream(n, Destination::GroupLocal, &packet)?;
             }
         }
-        let timeout = self.receivers[n]
-            .engine
-            .as_ref()
-            .and_then(Receiver::poll_timeout);
+        let engine = self.receivers[n].engine.as_ref();
+        if let Some(engine) = engine {
+            receiver_lives(self.now, engine).map_err(|why| format!("receiver {n}: {why}"))?;
+        }
+        let timeout = engine.and_then(Receiver::poll_timeout);
         self.timers.set(n + 1, timeout);
         Ok(())
     }
@@ -461,6 +478,7 @@ impl<'a> Network<'a> {
             }
         }
         self.outcome.runs = 1;
+        self.outcome.worst_steps = self.cost.worst;
         Ok(self.outcome)
     }
 }

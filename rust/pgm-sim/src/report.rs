@@ -45,6 +45,8 @@ pub struct Outcome {
     pub ample_unrecovered: u64,
     /// Recovery times, from when the packet would have come, in hundredths of the receiver's RTT.
     pub recoveries: Vec<u32>,
+    /// The most steps that one call of an engine took (see `take_steps`).
+    pub worst_steps: u64,
     /// Packets that the engines discarded, by cause.
     pub discards: BTreeMap<&'static str, u64>,
 }
@@ -70,6 +72,7 @@ impl Outcome {
         self.unrecovered += other.unrecovered;
         self.ample_unrecovered += other.ample_unrecovered;
         self.recoveries.extend(other.recoveries);
+        self.worst_steps = self.worst_steps.max(other.worst_steps);
         for (name, count) in other.discards {
             *self.discards.entry(name).or_default() += count;
         }
@@ -119,6 +122,10 @@ impl fmt::Display for Outcome {
         row("  recovery time in RTT: median", format!("{:.2}", at(500)))?;
         row("  recovery time in RTT: p99", format!("{:.2}", at(990)))?;
         row("  recovery time in RTT: max", format!("{:.2}", at(1000)))?;
+        row(
+            "worst call of an engine: steps",
+            self.worst_steps.to_string(),
+        )?;
         for (name, count) in &self.discards {
             row(&format!("discarded: {name}"), count.to_string())?;
         }

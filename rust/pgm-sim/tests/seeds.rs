@@ -24,13 +24,13 @@ fn judge(seeds: std::ops::Range<u64>) {
 }
 
 // Two halves, so that both of a small machine's processors have one.
-// attack: A-11
+// attack: A-11 A-23
 #[test]
 fn seeds_0_to_499_deliver_in_order_or_report_loss() {
     judge(0..500);
 }
 
-// attack: A-11
+// attack: A-11 A-23
 #[test]
 fn seeds_500_to_999_deliver_in_order_or_report_loss() {
     judge(500..1_000);

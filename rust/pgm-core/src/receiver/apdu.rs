@@ -227,6 +227,13 @@ impl Cursor {
         repair: &mut Repair<H>,
         limit: u32,
     ) {
+        let from = window.commit;
+        let busy = self.is_delivering(from) || self.leaving.is_some() || self.assembly.is_some();
+        if !busy && from.before(window.trail) && window.clear() {
+            repair.clear();
+            self.lose(from, window.commit);
+            return;
+        }
         for _ in 0..STEPS {
             let busy = self.is_delivering(window.commit) || self.leaving.is_some();
             if !window.commit.before(window.trail) || busy {
@@ -346,14 +353,19 @@ impl Cursor {
             // No slot from here to the trailing edge, however far that is.
             window.jump();
         }
-        let n = window.commit.since(from);
+        self.lose(from, window.commit);
+    }
+
+    /// The numbers from `from` up to `commit`, where the window begins now, are lost.
+    fn lose(&mut self, from: Sqn, commit: Sqn) {
+        let n = commit.since(from);
         if n > 0 {
             let (first, count) = self.loss.unwrap_or((from, 0));
             self.loss = Some((first, count.saturating_add(n)));
         }
         self.assembly = None;
-        self.scan = window.commit;
-        self.whole = window.commit;
+        self.scan = commit;
+        self.whole = commit;
     }
 
     fn take_loss<P>(&mut self, stats: &mut ReceiverStats) -> Option<Delivery<P>> {

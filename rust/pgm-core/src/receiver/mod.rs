@@ -24,6 +24,7 @@ mod spm;
 mod spmr;
 mod stats;
 mod table;
+mod usage;
 
 #[cfg(any(test, feature = "fuzz"))]
 pub mod tests;
@@ -39,6 +40,7 @@ pub use join::starts_reception;
 pub use peers::Peers;
 pub use refused::Refused;
 pub use stats::ReceiverStats;
+pub use usage::{Ceilings, Usage};
 
 use crate::discard::Discard;
 use crate::memory::Heap;
@@ -60,6 +62,9 @@ use stats::{add, count};
 const STEPS: u32 = 1024;
 /// When memory was refused, we try again after so long.
 const MEMORY_RETRY: Duration = Duration::from_millis(10);
+
+/// When the owner allows no more NAK states, we try again after so long.
+const LIMIT_RETRY: Duration = Duration::from_millis(100);
 
 /// The receiver of one session. `P` is the payload handle.
 pub struct Receiver<P, H: Heap> {
@@ -175,6 +180,7 @@ impl<P, H: Heap> Receiver<P, H> {
             add(&mut self.stats.bytes, size(packet));
             if !foreign {
                 self.heard = now;
+                self.prove(now);
             }
         }
         self.maintain(now);
@@ -286,6 +292,9 @@ impl<P, H: Heap> Receiver<P, H> {
         self.backlog = slots == Work::More || confirmed == Work::More;
         self.retry = if slots == Work::Starved || confirmed == Work::Starved {
             Some(now.after(MEMORY_RETRY))
+        } else if slots == Work::Limited {
+            self.repair.limited = self.repair.limited.saturating_add(1);
+            Some(now.after(LIMIT_RETRY))
         } else {
             None
         };
@@ -335,7 +344,7 @@ impl<P, H: Heap> Receiver<P, H> {
     }
 
     /// Whether a NAK may leave at all (RFC 3208 §6.2, §15.3.2).
-    fn may_nak(&self) -> bool {
+    pub fn may_nak(&self) -> bool {
         self.path().is_some() && !self.unreachable && !self.congested && !self.config.passive
     }
 
@@ -499,6 +508,11 @@ impl<P, H: Heap> Receiver<P, H> {
     /// What happened so far.
     pub const fn stats(&self) -> &ReceiverStats {
         &self.stats
+    }
+
+    /// Its settings, as far as its parent has not changed them.
+    pub const fn config(&self) -> &ReceiverConfig {
+        &self.config
     }
 
     /// The group of the session.

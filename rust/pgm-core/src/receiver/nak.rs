@@ -128,12 +128,15 @@ pub(super) struct Repair<H: Heap> {
     /// Below this no number is [`Phase::Tempered`].
     confirmed: Sqn,
     /// The draw shared by one gap: the number after it, and when its back-off ends.
-    gap: (Sqn, Instant),
+    gap_end: Sqn,
+    gap_at: Instant,
     /// No NAK before this.
     not_before: Instant,
     /// NAK packets sent since the last pause, and when the last one left.
     burst: u32,
     last_sent: Instant,
+    /// How often missing numbers had to wait, because the owner allowed no more of them.
+    pub(super) limited: u32,
     /// Numbers whose loss was assumed since reception began.
     pub(super) assumed: u64,
 }
@@ -145,7 +148,9 @@ impl<H: Heap> Repair<H> {
             timers: Deadlines::new(capacity),
             due: Deadlines::new(capacity),
             confirmed: Sqn::new(0),
-            gap: (Sqn::new(0), Instant::ZERO),
+            gap_end: Sqn::new(0),
+            gap_at: Instant::ZERO,
+            limited: 0,
             not_before: Instant::ZERO,
             burst: 0,
             last_sent: Instant::ZERO,
@@ -177,6 +182,13 @@ impl<H: Heap> Repair<H> {
     #[cfg(any(test, feature = "fuzz"))]
     pub(super) const fn len(&self) -> u32 {
         self.timers.len().saturating_add(self.due.len())
+    }
+
+    /// Nothing is missing any more.
+    pub(super) fn clear(&mut self) {
+        for heap in [&mut self.timers, &mut self.due] {
+            *heap = Deadlines::new(heap.capacity());
+        }
     }
 
     /// Stops the timers of `sqn`.
@@ -239,14 +251,11 @@ impl<H: Heap> Repair<H> {
         rng: &mut Rng,
         config: &ReceiverConfig,
     ) -> Instant {
-        let (next, at) = self.gap;
-        let at = if sqn == next && at > now {
-            at
-        } else {
-            now.after(rng.interval(config.nak_bo_ivl))
-        };
-        self.gap = (sqn.next(), at);
-        at
+        if sqn != self.gap_end || self.gap_at <= now {
+            self.gap_at = now.after(rng.interval(config.nak_bo_ivl));
+        }
+        self.gap_end = sqn.next();
+        self.gap_at
     }
 
     /// Brings `sqn` into `phase`, which ends at `until`. On an error everything is as before, but a

@@ -13,7 +13,9 @@ use crate::deadlines::Deadlines;
 use crate::discard::Discard;
 use crate::memory::{Heap, NoMemory};
 use crate::receiver::table::{Entry, Queue, State, Table};
-use crate::receiver::{Delivery, End, Place, Receiver, ReceiverConfig, ReceiverStats};
+use crate::receiver::{
+    Ceilings, Delivery, End, Place, Receiver, ReceiverConfig, ReceiverStats, Usage,
+};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use crate::transmit::Transmit;
@@ -39,9 +41,15 @@ pub struct Peers<P, H: Heap> {
     /// What sessions counted that are no more.
     past: ReceiverStats,
     limit: u32,
+    ceilings: Ceilings,
     rng: Rng,
     table: Table<P, H>,
-    live: u32,
+    /// What all sessions hold.
+    usage: Usage,
+    /// Sessions that lost their place to another, and the one of them whose end is yet to be told.
+    evicted: u64,
+    farewell: Option<(Tsi, Addr)>,
+    naks_limited: u64,
     timers: Deadlines<H>,
     congested: bool,
     /// The next entry to be told about `congested`.
@@ -61,21 +69,47 @@ impl<P, H: Heap> Peers<P, H> {
             config,
             past: ReceiverStats::default(),
             limit,
+            ceilings: Ceilings::NONE,
             rng,
             table: Table::new(entries, keys),
-            live: 0,
+            usage: Usage::default(),
+            evicted: 0,
+            farewell: None,
+            naks_limited: 0,
             timers: Deadlines::new(entries),
             congested: false,
             sweep: None,
         }
     }
 
-    /// The session of `index`, which knows about congestion.
-    fn receiver_mut(&mut self, now: Instant, index: u32) -> Option<&mut Receiver<P, H>> {
-        let congested = self.congested;
+    /// Has the session of `index` do something, under what holds for all of them now.
+    fn with<T>(
+        &mut self,
+        now: Instant,
+        index: u32,
+        act: impl FnOnce(&mut Receiver<P, H>) -> T,
+    ) -> Option<T> {
         let receiver = self.table.get_mut(index)?.receiver_mut()?;
-        receiver.set_congested(now, congested);
-        Some(receiver)
+        let (before, proven) = (receiver.usage(), receiver.is_proven());
+        let limited = receiver.naks_limited();
+        // What the others hold is not this session's.
+        let others = self.usage.naks.saturating_sub(before.naks);
+        receiver.set_congested(now, self.congested);
+        receiver.set_ceilings(&Ceilings {
+            naks: self.ceilings.naks.saturating_sub(others),
+            naks_unproven: self.ceilings.naks_unproven.saturating_sub(others),
+            ..self.ceilings
+        });
+        let result = act(receiver);
+        let (after, is_proven) = (receiver.usage(), receiver.is_proven());
+        let limited = receiver.naks_limited().saturating_sub(limited);
+        self.naks_limited = self.naks_limited.saturating_add(limited.into());
+        self.usage.subtract(before);
+        self.usage.add(after);
+        if is_proven && !proven {
+            self.table.unqueue(Queue::Unproven, index);
+        }
+        Some(result)
     }
 
     /// One packet that came for the socket: a session is made for an SPM, ODATA or RDATA of an
@@ -101,9 +135,12 @@ impl<P, H: Heap> Peers<P, H> {
             }
             return Err(Discard::SessionEnded);
         }
-        let receiver = self.receiver_mut(now, index).ok_or(Discard::NoSocket)?;
-        let result = receiver.handle(now, from, packet, payload);
-        if fresh && result.is_err() && receiver.is_blank() {
+        let handled = self.with(now, index, |receiver| {
+            let result = receiver.handle(now, from, packet, payload);
+            (result, receiver.is_blank())
+        });
+        let (result, is_blank) = handled.ok_or(Discard::NoSocket)?;
+        if fresh && result.is_err() && is_blank {
             self.vacate(index);
             return result;
         }
@@ -128,13 +165,15 @@ impl<P, H: Heap> Peers<P, H> {
         P: 'a,
     {
         let index = self.table.find(packet.tsi()).ok_or(Discard::NoSocket)?;
-        let receiver = self.receiver_mut(now, index).ok_or(Discard::SessionEnded)?;
-        let group = receiver.group();
-        let copy = receiver.handle_unicast(now, packet, buf)?;
+        let handled = self.with(now, index, |receiver| {
+            let copy = receiver.handle_unicast(now, packet, buf);
+            copy.map(|copy| copy.map(|copy| (receiver.group(), copy)))
+        });
+        let copy = handled.ok_or(Discard::SessionEnded)??;
         self.table.enqueue(Queue::Deliver, index);
         // Its deadline is set, so no memory is needed to move it.
         let _ = self.refresh(index, false);
-        Ok(copy.map(|copy| (group, copy)))
+        Ok(copy)
     }
 
     /// Makes a session for the source of `packet`.
@@ -152,9 +191,7 @@ impl<P, H: Heap> Peers<P, H> {
             Body::Spm(_) => {}
             _ => return Err(Discard::NoSocket),
         }
-        if self.live >= self.limit {
-            return Err(Discard::SessionLimit);
-        }
+        self.make_place()?;
         let tsi = packet.tsi();
         let mut boxed = H::array(1).ok_or(NoMemory)?;
         if let Some(place) = boxed.first_mut() {
@@ -165,30 +202,37 @@ impl<P, H: Heap> Peers<P, H> {
             };
             *place = Some(Receiver::new(config, tsi, from, now, seed));
         }
-        self.trim();
         if self.table.is_full() {
             self.forget_oldest();
         }
         let index = self.table.insert(tsi, State::Live(boxed))?;
-        self.live = self.live.saturating_add(1);
+        self.table.enqueue(Queue::Unproven, index);
+        self.usage.sessions = self.usage.sessions.saturating_add(1);
         Ok(index)
+    }
+
+    /// Sees to it that there may be one more session: if need be one that is not proven gives way, the
+    /// oldest, whose time to prove itself was the longest.
+    fn make_place(&mut self) -> Result<(), Discard> {
+        let why = match self.usage.sessions {
+            sessions if sessions >= self.limit => Discard::SessionLimit,
+            sessions if sessions >= self.ceilings.sessions => Discard::SessionCeiling,
+            _ => return Ok(()),
+        };
+        let oldest = self.table.front(Queue::Unproven).ok_or(why)?;
+        // Whoever got something of it learns that there is no more.
+        let told = self.table.get(oldest).and_then(Entry::receiver);
+        let told = told.filter(|r| r.stats().apdus > 0 || r.stats().lost_sqns > 0);
+        self.farewell = told.map(|r| (r.tsi(), r.source())).or(self.farewell);
+        self.vacate(oldest);
+        self.evicted = self.evicted.saturating_add(1);
+        Ok(())
     }
 
     /// Forgets the session that ended first.
     fn forget_oldest(&mut self) {
         if let Some(index) = self.table.front(Queue::Ended) {
-            self.table.dequeue(Queue::Ended);
             self.vacate(index);
-        }
-    }
-
-    /// Takes entries that are vacant already off the front of the queue of ended sessions.
-    fn trim(&mut self) {
-        while let Some(index) = self.table.front(Queue::Ended) {
-            if let Some(State::Ended(_)) = self.table.get(index).map(|entry| &entry.state) {
-                return;
-            }
-            self.table.dequeue(Queue::Ended);
         }
     }
 
@@ -230,7 +274,8 @@ impl<P, H: Heap> Peers<P, H> {
                 Some(receiver) => receiver.place(sqn),
                 None => Place::Useless(Discard::SessionEnded),
             },
-            None if self.live >= self.limit => Place::Useless(Discard::SessionLimit),
+            None if self.table.front(Queue::Unproven).is_some() => Place::Next,
+            None if self.usage.sessions >= self.limit => Place::Useless(Discard::SessionLimit),
             None => Place::Next,
         }
     }
@@ -238,13 +283,21 @@ impl<P, H: Heap> Peers<P, H> {
     /// The next thing for the application: session, source address and what it is. Sessions take
     /// turns after every APDU; the pieces of one APDU follow each other.
     pub fn poll_deliver(&mut self) -> Option<(Tsi, Addr, Delivery<P>)> {
+        if let Some((tsi, source)) = self.farewell.take() {
+            return Some((tsi, source, Delivery::End(End::Expired)));
+        }
         while let Some(index) = self.table.front(Queue::Deliver) {
             let Some(receiver) = self.table.get_mut(index).and_then(Entry::receiver_mut) else {
                 self.table.dequeue(Queue::Deliver);
                 continue;
             };
             let (tsi, source) = (receiver.tsi(), receiver.source());
-            let Some(delivery) = receiver.poll_deliver() else {
+            let before = receiver.usage();
+            let delivery = receiver.poll_deliver();
+            let after = receiver.usage();
+            self.usage.subtract(before);
+            self.usage.add(after);
+            let Some(delivery) = delivery else {
                 self.table.dequeue(Queue::Deliver);
                 // Its deadline is set, so no memory is needed to move it.
                 let _ = self.refresh(index, false);
@@ -269,8 +322,8 @@ impl<P, H: Heap> Peers<P, H> {
     /// A session leaves the table: it no longer counts, what it counted does.
     fn retire(&mut self, state: &State<P, H>) {
         if let State::Live(boxed) = state {
-            self.live = self.live.saturating_sub(1);
             if let Some(Some(receiver)) = boxed.first() {
+                self.usage.subtract(receiver.usage());
                 self.past.merge(receiver.stats());
             }
         }
@@ -291,6 +344,7 @@ impl<P, H: Heap> Peers<P, H> {
                     let state = core::mem::replace(&mut entry.state, State::Ended(heard));
                     self.retire(&state);
                 }
+                self.table.unqueue(Queue::Unproven, index);
                 self.table.enqueue(Queue::Ended, index);
                 if self.refresh(index, true).is_err() {
                     self.vacate(index);
@@ -309,10 +363,12 @@ impl<P, H: Heap> Peers<P, H> {
         P: 'a,
     {
         while let Some(index) = self.table.front(Queue::Transmit) {
-            if let Some(receiver) = self.receiver_mut(now, index) {
-                if let Some(transmit) = receiver.poll_transmit(now, buf) {
-                    return Some((receiver.group(), transmit));
-                }
+            let transmit = self.with(now, index, |receiver| {
+                let transmit = receiver.poll_transmit(now, buf)?;
+                Some((receiver.group(), transmit))
+            });
+            if let Some(Some(transmit)) = transmit {
+                return Some(transmit);
             }
             self.table.dequeue(Queue::Transmit);
             let _ = self.refresh(index, false);
@@ -351,16 +407,14 @@ impl<P, H: Heap> Peers<P, H> {
                     continue;
                 }
             }
-            if let Some(receiver) = self.receiver_mut(now, index) {
-                receiver.handle_timeout(now);
-            }
+            self.with(now, index, |receiver| receiver.handle_timeout(now));
             self.wake(now, index);
         }
     }
 
     /// Has a session polled again.
     fn wake(&mut self, now: Instant, index: u32) {
-        if self.receiver_mut(now, index).is_some() {
+        if self.with(now, index, |_| ()).is_some() {
             self.table.enqueue(Queue::Deliver, index);
             self.table.enqueue(Queue::Transmit, index);
         }
@@ -375,14 +429,39 @@ impl<P, H: Heap> Peers<P, H> {
         }
     }
 
+    /// The owner's ceilings for all sessions together, for the calls that follow.
+    pub fn set_ceilings(&mut self, ceilings: Ceilings) {
+        self.ceilings = ceilings;
+    }
+
+    /// What all sessions hold.
+    pub const fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// How many sessions gave way to others.
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// How often missing numbers of any session had to wait for [`Peers::set_ceilings`].
+    pub const fn naks_limited(&self) -> u64 {
+        self.naks_limited
+    }
+
+    /// Whether the session of `tsi` is proven.
+    pub fn is_proven(&self, tsi: Tsi) -> bool {
+        self.get(tsi).is_some_and(Receiver::is_proven)
+    }
+
     /// How many sessions there are.
     pub const fn len(&self) -> u32 {
-        self.live
+        self.usage.sessions
     }
 
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
-        self.live == 0
+        self.usage.sessions == 0
     }
 
     /// The session of `tsi`.
@@ -414,7 +493,12 @@ impl<P, H: Heap> Peers<P, H> {
     #[cfg(test)]
     pub(super) fn check(&self) {
         let (live, ended) = self.table.check();
-        assert_eq!(live, self.live);
+        let mut usage = Usage::default();
+        for receiver in self.iter() {
+            usage.add(receiver.usage());
+        }
+        assert_eq!(usage, self.usage);
+        assert_eq!(live, self.usage.sessions);
         assert!(live <= self.limit);
         assert_eq!(live.saturating_add(ended), self.timers.len());
     }

@@ -63,6 +63,12 @@ pub(super) enum State<P> {
     Passed,
 }
 
+impl<P> State<P> {
+    fn is_piece(&self) -> bool {
+        matches!(self, Self::Data(held) if held.fragment.is_some())
+    }
+}
+
 /// One sequence number of the window.
 pub(super) struct Slot<P> {
     pub(super) state: State<P>,
@@ -124,10 +130,16 @@ pub(super) struct Window<P, H: Heap> {
     lost: u32,
     absent: u32,
     passed: u32,
+    /// Slots that hold a part of an APDU.
+    pieces: u32,
+    /// What `absent` must not exceed, if that is less than [`MISSING_MAX`].
+    absent_max: u16,
     /// APDUs that may leave in the order of arrival, by their first number, and how many ever might.
     whole: Deadlines<H>,
     arrived: u64,
     open: bool,
+    /// See [`Receiver::is_proven`](crate::receiver::Receiver::is_proven); here it takes no room.
+    pub(super) proven: bool,
     /// Slots looked at, for tests of how much work a call does.
     #[cfg(any(test, feature = "fuzz"))]
     pub(super) touched: core::cell::Cell<u64>,
@@ -144,6 +156,8 @@ pub(super) enum Work {
     More,
     /// Memory was refused.
     Starved,
+    /// The owner allows no more.
+    Limited,
 }
 
 impl<P, H: Heap> Window<P, H> {
@@ -166,8 +180,11 @@ impl<P, H: Heap> Window<P, H> {
             lost: 0,
             absent: 0,
             passed: 0,
+            pieces: 0,
+            absent_max: u16::MAX,
             arrived: 0,
             open: false,
+            proven: false,
             #[cfg(any(test, feature = "fuzz"))]
             touched: core::cell::Cell::new(0),
         }
@@ -215,6 +232,21 @@ impl<P, H: Heap> Window<P, H> {
     /// Data packets in the window.
     pub(super) const fn held(&self) -> u32 {
         self.held
+    }
+
+    /// Missing numbers that have slots.
+    pub(super) const fn absent(&self) -> u32 {
+        self.absent
+    }
+
+    /// Parts of APDUs in the window.
+    pub(super) const fn pieces(&self) -> u32 {
+        self.pieces
+    }
+
+    /// No more missing numbers than these get slots.
+    pub(super) fn limit_absent(&mut self, max: u16) {
+        self.absent_max = max;
     }
 
     /// Obeys an advertised trailing edge (§3.4, §16: whatever the jump), if it is news.
@@ -308,7 +340,7 @@ impl<P, H: Heap> Window<P, H> {
     }
 
     /// The missing numbers that have slots, which may be so many as there are slots apart.
-    fn absent(&self) -> impl Iterator<Item = (Sqn, &Missing)> {
+    fn absentees(&self) -> impl Iterator<Item = (Sqn, &Missing)> {
         let mut sqn = self.commit;
         let mut left = self.absent;
         core::iter::from_fn(move || {
@@ -328,7 +360,7 @@ impl<P, H: Heap> Window<P, H> {
     pub(super) fn outstanding(&self) -> Option<(Sqn, u32)> {
         let mut found = None;
         for (sqn, _) in self
-            .absent()
+            .absentees()
             .filter(|(_, missing)| missing.is_outstanding())
         {
             let (first, count) = found.unwrap_or((sqn, 0u32));
@@ -340,7 +372,7 @@ impl<P, H: Heap> Window<P, H> {
     /// How many missing numbers are in each state.
     pub(super) fn nak_states(&self) -> NakStates {
         let mut states = NakStates::default();
-        for (_, missing) in self.absent() {
+        for (_, missing) in self.absentees() {
             missing.count(&mut states);
         }
         states
@@ -373,7 +405,18 @@ impl<P, H: Heap> Window<P, H> {
         }
     }
 
+    fn count(&mut self, state: &State<P>) {
+        let counter = self.counter(state);
+        *counter = counter.saturating_add(1);
+        if state.is_piece() {
+            self.pieces = self.pieces.saturating_add(1);
+        }
+    }
+
     fn uncount(&mut self, state: &State<P>) {
+        if state.is_piece() {
+            self.pieces = self.pieces.saturating_sub(1);
+        }
         let counter = self.counter(state);
         *counter = counter.saturating_sub(1);
     }
@@ -382,8 +425,7 @@ impl<P, H: Heap> Window<P, H> {
     pub(super) fn put(&mut self, sqn: Sqn, state: State<P>) -> Result<(), NoMemory> {
         self.touch();
         self.ring.reserve(sqn)?;
-        let counter = self.counter(&state);
-        *counter = counter.saturating_add(1);
+        self.count(&state);
         match self.ring.get_mut(sqn) {
             Some(slot) => {
                 let old = core::mem::replace(&mut slot.state, state);
@@ -443,6 +485,9 @@ impl<P, H: Heap> Window<P, H> {
             State::Data(held) => {
                 self.held = self.held.saturating_sub(1);
                 self.passed = self.passed.saturating_add(1);
+                if held.fragment.is_some() {
+                    self.pieces = self.pieces.saturating_sub(1);
+                }
                 Some(held)
             }
             other => {
@@ -459,6 +504,19 @@ impl<P, H: Heap> Window<P, H> {
         self.front = self.trail;
         self.top = self.trail;
         skipped
+    }
+
+    /// Leaves everything below the trailing edge behind at once, if there is no data in the window;
+    /// whoever holds deadlines drops them. Costs what it frees, which is pages and not numbers.
+    pub(super) fn clear(&mut self) -> bool {
+        let empty = self.held == 0 && self.passed == 0 && !newer(self.top, self.trail);
+        if empty && newer(self.trail, self.commit) {
+            self.ring = Ring::new(self.ring.capacity());
+            self.absent = 0;
+            self.lost = 0;
+            self.jump();
+        }
+        empty
     }
 
     /// Whether missing numbers wait for slots that the window could give them.
@@ -479,6 +537,9 @@ impl<P, H: Heap> Window<P, H> {
             if self.state(self.front).is_some() {
                 self.front = self.front.next();
                 continue;
+            }
+            if self.absent >= u32::from(self.absent_max) {
+                return Work::Limited;
             }
             let state = State::Missing(Missing::new(now));
             if self.put(self.front, state).is_err() {

@@ -24,16 +24,21 @@ pub(super) enum Queue {
     Transmit,
     /// Sessions that ended, the oldest first.
     Ended,
+    /// Sessions that are not proven, the oldest first.
+    Unproven,
 }
 
-const QUEUES: usize = 3;
+const QUEUES: usize = 4;
 
 impl Queue {
+    const ALL: [Self; QUEUES] = [Self::Deliver, Self::Transmit, Self::Ended, Self::Unproven];
+
     const fn place(self) -> usize {
         match self {
             Queue::Deliver => 0,
             Queue::Transmit => 1,
             Queue::Ended => 2,
+            Queue::Unproven => 3,
         }
     }
 }
@@ -49,6 +54,7 @@ pub(super) enum State<P, H: Heap> {
 #[derive(Clone, Copy)]
 struct Link {
     queued: bool,
+    previous: u32,
     next: u32,
 }
 
@@ -74,6 +80,7 @@ impl<P, H: Heap> Default for Entry<P, H> {
     fn default() -> Self {
         let link = Link {
             queued: false,
+            previous: NIL,
             next: NIL,
         };
         Self {
@@ -100,10 +107,6 @@ impl<P, H: Heap> Entry<P, H> {
             State::Live(boxed) => boxed.first_mut()?.as_mut(),
             _ => None,
         }
-    }
-
-    fn is_queued(&self) -> bool {
-        self.links.iter().any(|link| link.queued)
     }
 }
 
@@ -213,11 +216,16 @@ impl<P, H: Heap> Table<P, H> {
     /// Empties an entry, whose deadline was cancelled before.
     pub(super) fn remove(&mut self, index: u32) -> State<P, H> {
         self.unchain(index);
+        for queue in Queue::ALL {
+            self.unqueue(queue, index);
+        }
+        let free = self.free;
         let Some(entry) = self.get_mut(index) else {
             return State::Vacant;
         };
         let state = core::mem::replace(&mut entry.state, State::Vacant);
-        self.reclaim(index);
+        entry.chain = free;
+        self.free = index;
         state
     }
 
@@ -248,19 +256,7 @@ impl<P, H: Heap> Table<P, H> {
         }
     }
 
-    /// Puts an entry on the free list once nothing refers to it.
-    fn reclaim(&mut self, index: u32) {
-        let free = self.free;
-        let Some(entry) = self.get_mut(index) else {
-            return;
-        };
-        if matches!(entry.state, State::Vacant) && !entry.is_queued() {
-            entry.chain = free;
-            self.free = index;
-        }
-    }
-
-    /// The first entry of a queue; it may be vacant by now.
+    /// The first entry of a queue.
     pub(super) fn front(&self, queue: Queue) -> Option<u32> {
         let head = self.queues.get(queue.place())?.head;
         (head != NIL).then_some(head)
@@ -272,14 +268,8 @@ impl<P, H: Heap> Table<P, H> {
 
     /// Appends an entry to a queue, unless it stands in it.
     pub(super) fn enqueue(&mut self, queue: Queue, index: u32) {
-        match self.link(queue, index) {
-            Some(link) if !link.queued => {
-                *link = Link {
-                    queued: true,
-                    next: NIL,
-                };
-            }
-            _ => return,
+        if self.link(queue, index).is_none_or(|link| link.queued) {
+            return;
         }
         let Some(ends) = self.queues.get_mut(queue.place()) else {
             return;
@@ -290,25 +280,43 @@ impl<P, H: Heap> Table<P, H> {
         } else if let Some(link) = self.link(queue, tail) {
             link.next = index;
         }
+        if let Some(link) = self.link(queue, index) {
+            *link = Link {
+                queued: true,
+                previous: tail,
+                next: NIL,
+            };
+        }
     }
 
     /// Removes the first entry of a queue.
     pub(super) fn dequeue(&mut self, queue: Queue) {
-        let Some(index) = self.front(queue) else {
+        if let Some(index) = self.front(queue) {
+            self.unqueue(queue, index);
+        }
+    }
+
+    /// Removes an entry from a queue, if it stands in it.
+    pub(super) fn unqueue(&mut self, queue: Queue, index: u32) {
+        let Some(link) = self.link(queue, index).filter(|link| link.queued) else {
             return;
         };
-        let mut next = NIL;
-        if let Some(link) = self.link(queue, index) {
-            next = link.next;
-            link.queued = false;
+        link.queued = false;
+        let Link { previous, next, .. } = *link;
+        if let Some(link) = self.link(queue, previous) {
+            link.next = next;
+        }
+        if let Some(link) = self.link(queue, next) {
+            link.previous = previous;
         }
         if let Some(ends) = self.queues.get_mut(queue.place()) {
-            ends.head = next;
+            if previous == NIL {
+                ends.head = next;
+            }
             if next == NIL {
-                ends.tail = NIL;
+                ends.tail = previous;
             }
         }
-        self.reclaim(index);
     }
 
     /// Checks every list and chain the slow way; tells how many entries are live, and ended.
@@ -320,7 +328,7 @@ impl<P, H: Heap> Table<P, H> {
             assert!(free.insert(at), "a loop in the free list");
             at = entry.chain;
         }
-        for queue in [Queue::Deliver, Queue::Transmit, Queue::Ended] {
+        for queue in Queue::ALL {
             let mut queued = std::collections::BTreeSet::new();
             let mut at = self.queues[queue.place()].head;
             while let Some(entry) = self.get(at) {
@@ -330,6 +338,10 @@ impl<P, H: Heap> Table<P, H> {
             for index in 0..self.used {
                 let link = self.get(index).unwrap().links[queue.place()];
                 assert_eq!(link.queued, queued.contains(&index));
+                if queue == Queue::Unproven {
+                    let receiver = self.get(index).unwrap().receiver();
+                    assert_eq!(link.queued, receiver.is_some_and(|r| !r.is_proven()));
+                }
             }
         }
         let (mut live, mut ended) = (0u32, 0u32);
@@ -337,7 +349,8 @@ impl<P, H: Heap> Table<P, H> {
             let entry = self.get(index).unwrap();
             match &entry.state {
                 State::Vacant => {
-                    assert_eq!(free.contains(&index), !entry.is_queued());
+                    assert!(free.contains(&index));
+                    assert!(entry.links.iter().all(|link| !link.queued));
                     assert!(!entry.position.is_set());
                     continue;
                 }

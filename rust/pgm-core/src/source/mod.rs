@@ -49,6 +49,8 @@ pub struct Source<P, H: Heap> {
     unicast_until: Instant,
     spm: SpmTimers,
     shaper: Shaper,
+    /// When NCFs, which `shaper` does not hold back, will have had their time.
+    ncf_until: Instant,
     closing: Closing,
     /// The last data packet was a repair: ODATA is next if any waits.
     repaired_last: bool,
@@ -71,6 +73,7 @@ impl<P, H: Heap> Source<P, H> {
             unicast_until: Instant::ZERO,
             spm: SpmTimers::new(&config, now),
             shaper: Shaper::new(config.rate),
+            ncf_until: Instant::ZERO,
             closing: Closing::default(),
             repaired_last: false,
             outside_until: Instant::ZERO,
@@ -142,15 +145,16 @@ impl<P, H: Heap> Source<P, H> {
         if self.is_done() {
             return None;
         }
-        if !self.ncfs.is_empty() || self.drops_queue() {
+        if self.drops_queue() {
             return Some(Instant::ZERO);
         }
-        let timers = earlier(
+        let timers = earlier(self.ncf_ready_at(), self.ready_at());
+        let timers = earlier(timers, self.closing.done_at());
+        let spm = earlier(
             self.spm.timeout(self.data_waits()),
             self.window.advance_at(),
         );
-        let timers = earlier(timers, self.closing.done_at());
-        earlier(timers, self.ready_at())
+        earlier(timers, spm)
     }
 
     /// Lets timers expire: SPMs become due, old packets leave the window. Work is bounded: when there

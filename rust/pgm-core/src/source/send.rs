@@ -10,8 +10,15 @@ use pgm_wire::{
 
 use super::Source;
 use crate::memory::Heap;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::transmit::{Destination, Transmit};
+
+/// What NCFs may use of the link: so many bytes a second, or TXW_MAX_RTE if that is more, beside what
+/// else is sent. Each costs whoever asks for it but one packet, and all receivers hear it (RFC 3208
+/// §10). Beyond it NAKs are discarded.
+const NCF_RATE_MIN: u64 = 1_000_000;
+/// So much of it may leave at once.
+const NCF_BURST: Duration = Duration::from_millis(20);
 
 /// The next data packet.
 #[derive(Clone, Copy)]
@@ -94,11 +101,27 @@ impl<P, H: Heap> Source<P, H> {
             .saturating_add(u64::from(self.config.ip_overhead))
     }
 
+    /// When the next NCF may leave, if one waits.
+    pub(super) fn ncf_ready_at(&self) -> Option<Instant> {
+        (!self.ncfs.is_empty()).then(|| self.ncf_until.before(NCF_BURST))
+    }
+
+    /// An NCF of so many bytes leaves.
+    fn spend_ncf(&mut self, now: Instant, bytes: u64) {
+        let rate = self.config.rate.max(NCF_RATE_MIN);
+        let ns = bytes.saturating_mul(1_000_000_000).checked_div(rate);
+        let time = Duration::from_nanos(ns.unwrap_or(0));
+        self.ncf_until = self.ncf_until.max(now).after(time);
+    }
+
     /// Mirrors the oldest NAK that waits. Not held back by the rate: RFC 3208 §5.2 wants it at once,
-    /// and it spares repairs.
+    /// and it spares repairs. What a flood of NAKs asks for is.
     ///
     /// RFC 3208 §15.3.2: where multicast does not arrive, the one who asked is told, and that it is so.
     fn emit_ncf(&mut self, now: Instant, buf: &mut [u8]) -> Option<(usize, Option<Addr>)> {
+        if self.ncf_ready_at()? > now {
+            return None;
+        }
         let (sqn, list, terms) = self.ncfs.pop()?;
         let to = self.unreached.take_if(|_| terms.unicast);
         let body = Nak {
@@ -118,7 +141,9 @@ impl<P, H: Heap> Source<P, H> {
         self.stats.ncf = self.stats.ncf.saturating_add(1);
         let unicast = u64::from(to.is_some());
         self.stats.ncf_unicast = self.stats.ncf_unicast.saturating_add(unicast);
-        self.count_bytes(now, self.tpdu_bytes(header_len, 0));
+        let bytes = self.tpdu_bytes(header_len, 0);
+        self.spend_ncf(now, bytes);
+        self.count_bytes(now, bytes);
         Some((header_len, to))
     }
 

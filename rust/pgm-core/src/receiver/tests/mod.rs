@@ -14,11 +14,14 @@
 mod arrival;
 mod back_off;
 mod bounds;
+mod clock;
 mod failing;
 mod fragments;
 pub mod fuzz;
 mod invariants;
 mod join;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod model;
 mod naks;

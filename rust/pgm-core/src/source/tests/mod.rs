@@ -13,6 +13,8 @@
 
 mod advance;
 mod bench;
+mod bounds;
+mod clock;
 mod closing;
 pub mod fuzz;
 mod join;

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What sessions hold of what a host has little of, and how much of it they may hold (RFC 3208 §10).
+//!
+//! Anybody can make a session by a packet with a TSI of his own, and nothing in it can be checked. So
+//! a session is worth little until it is proven: it delivered data, and its source was still heard a
+//! second after it began. A flood of made-up TSIs proves none, since each would have to be kept up;
+//! and what is proven is never given up for what is not.
+
+use crate::memory::Heap;
+use crate::receiver::rxw::MISSING_MAX;
+use crate::receiver::Receiver;
+use crate::time::{Duration, Instant};
+
+/// How long a session must last to be proven.
+const PROOF: Duration = Duration::from_secs(1);
+
+/// What sessions hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Sessions.
+    pub sessions: u32,
+    /// NAK states: missing numbers with their timers.
+    pub naks: u32,
+    /// Packets in receive windows that are parts of larger APDUs.
+    pub pieces: u32,
+}
+
+impl Usage {
+    pub(super) fn add(&mut self, other: Usage) {
+        self.sessions = self.sessions.saturating_add(other.sessions);
+        self.naks = self.naks.saturating_add(other.naks);
+        self.pieces = self.pieces.saturating_add(other.pieces);
+    }
+
+    pub(super) fn subtract(&mut self, other: Usage) {
+        self.sessions = self.sessions.saturating_sub(other.sessions);
+        self.naks = self.naks.saturating_sub(other.naks);
+        self.pieces = self.pieces.saturating_sub(other.pieces);
+    }
+}
+
+/// What all sessions of one owner may hold together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceilings {
+    /// Sessions.
+    pub sessions: u32,
+    /// NAK states.
+    pub naks: u32,
+    /// NAK states when it is a session that is not proven that wants more.
+    pub naks_unproven: u32,
+}
+
+impl Ceilings {
+    /// As many as the engine's own limits allow.
+    pub const NONE: Self = Self {
+        sessions: u32::MAX,
+        naks: u32::MAX,
+        naks_unproven: u32::MAX,
+    };
+
+    /// The NAK states of a session.
+    pub(super) const fn naks_of(&self, proven: bool) -> u32 {
+        if proven {
+            self.naks
+        } else {
+            self.naks_unproven
+        }
+    }
+}
+
+impl<P, H: Heap> Receiver<P, H> {
+    /// What the session holds.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            sessions: 1,
+            naks: self.window.absent(),
+            pieces: self.window.pieces(),
+        }
+    }
+
+    /// The owner's ceilings, for the calls that follow. Of what is above them already nothing is given
+    /// up.
+    pub fn set_ceilings(&mut self, ceilings: &Ceilings) {
+        let naks = ceilings.naks_of(self.is_proven()).min(MISSING_MAX);
+        self.window
+            .limit_absent(u16::try_from(naks).unwrap_or(u16::MAX));
+    }
+
+    /// How often missing numbers had to wait for the ceilings.
+    pub const fn naks_limited(&self) -> u32 {
+        self.repair.limited
+    }
+
+    /// Whether the session delivered data, and its source was heard a second after it began.
+    pub const fn is_proven(&self) -> bool {
+        self.window.proven
+    }
+
+    /// A packet of the source came.
+    pub(super) fn prove(&mut self, now: Instant) {
+        self.window.proven |= self.stats.apdus > 0 && now.since(self.meter.start()) >= PROOF;
+    }
+}
