@@ -13,12 +13,14 @@
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/notifier.h>
 #include <linux/poll.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <linux/sched/mm.h>
 #include <linux/skbuff.h>
 #include <linux/skbuff_ref.h>
 #include <linux/socket.h>
@@ -136,6 +138,12 @@ void pgm_free_policy(struct sock *sk);
 void pgm_rcu_read_lock(void);
 void pgm_rcu_read_unlock(void);
 void pgm_add_node_rcu(struct sock *sk, struct hlist_head *head);
+void pgm_bypass_memory(struct sock *sk);
+bool pgm_mem_charge(struct sock *sk, int bytes);
+void pgm_forward_alloc_add(struct sock *sk, int bytes);
+struct mem_cgroup *pgm_charge_owner(const struct sock *sk);
+void pgm_charge_again(struct mem_cgroup *before);
+void pgm_disown(struct sock *sk);
 bool pgm_del_node_rcu(struct sock *sk);
 struct sock *pgm_first_rcu(struct hlist_head *head);
 struct sock *pgm_next_rcu(struct sock *sk);

@@ -139,6 +139,8 @@ void pgm_free_pages(struct pgm_pages *pages)
 struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
 				 unsigned int len, u32 *sum)
 {
+	/* A full memory cgroup is an error, no reason to kill. */
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	/* The rest of a page, then whole ones. */
 	unsigned int most = 1 + DIV_ROUND_UP(len, PAGE_SIZE);
 	struct page_frag *pfrag = sk_page_frag(sk);
@@ -146,7 +148,7 @@ struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
 	__wsum total = 0;
 	int error = -ENOBUFS;
 
-	pages = kmalloc(struct_size(pages, part, most), GFP_KERNEL);
+	pages = kmalloc(struct_size(pages, part, most), gfp);
 	if (!pages)
 		return NULL;
 	pages->count = 0;
@@ -158,7 +160,7 @@ struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
 
 		/* sk_page_frag_refill() would cut SO_SNDBUF for good. */
 		if (pages->count == min(most, MAX_SKB_FRAGS) ||
-		    !skb_page_frag_refill(32U, pfrag, sk->sk_allocation))
+		    !skb_page_frag_refill(32, pfrag, gfp))
 			goto fail;
 		n = min(len - pages->len, pfrag->size - pfrag->offset);
 		to = page_address(pfrag->page) + pfrag->offset;

@@ -95,6 +95,46 @@ void pgm_wmem_queued_add(struct sock *sk, int bytes)
 	sk_wmem_queued_add(sk, bytes);
 }
 
+/* The protocol has no account of its own, only its memory cgroups have. */
+void pgm_bypass_memory(struct sock *sk)
+{
+	sk->sk_bypass_prot_mem = 1;
+}
+
+bool pgm_mem_charge(struct sock *sk, int bytes)
+{
+	bool charged;
+
+	/* With bottom halves off it neither waits nor kills. */
+	local_bh_disable();
+	charged = __sk_mem_schedule(sk, bytes, SK_MEM_RECV);
+	local_bh_enable();
+	return charged;
+}
+
+void pgm_forward_alloc_add(struct sock *sk, int bytes)
+{
+	sk_forward_alloc_add(sk, bytes);
+}
+
+struct mem_cgroup *pgm_charge_owner(const struct sock *sk)
+{
+	return set_active_memcg(mem_cgroup_from_sk(sk));
+}
+
+void pgm_charge_again(struct mem_cgroup *before)
+{
+	set_active_memcg(before);
+}
+
+void pgm_disown(struct sock *sk)
+{
+	mem_cgroup_put(mem_cgroup_from_sk(sk));
+#ifdef CONFIG_MEMCG
+	sk->sk_memcg = NULL;
+#endif
+}
+
 long pgm_sndtimeo(const struct sock *sk, bool noblock)
 {
 	return sock_sndtimeo(sk, noblock);

@@ -12,7 +12,7 @@ use crate::net::lock::{Locked, UserLock};
 use crate::net::timer;
 use crate::net::udp::UdpPorts;
 use crate::sock::{PgmSock, Receive};
-use crate::{demux, engine, listener, netns};
+use crate::{account, demux, engine, listener, netns};
 
 /// `proto_ops.shutdown`.
 ///
@@ -123,4 +123,5 @@ pub(crate) fn release(sk: &mut Locked<'_>) {
         b::pgm_purge_receive(this.cast());
         b::pgm_free_policy(this.cast());
     }
+    account::settle(sk);
 }

@@ -44,6 +44,11 @@ impl Cork {
         self.len as u32
     }
 
+    /// Bytes of memory.
+    pub(crate) fn capacity(&self) -> usize {
+        self.pieces.capacity()
+    }
+
     pub(crate) fn boundary(&self) -> u32 {
         self.boundary
     }

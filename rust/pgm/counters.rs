@@ -70,6 +70,12 @@ counters! {
         Repaired,
         /// Sequence numbers reported as lost.
         Lost,
+        /// Sessions that were given up for others, before they had proven themselves.
+        SessionsEvicted,
+        /// How often missing packets had to wait, because of net.pgm.nak_states_max.
+        NakStatesRefused,
+        /// Calls of send() that failed because of net.pgm.send_kib_max.
+        SendsRefused,
     }
 }
 

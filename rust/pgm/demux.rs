@@ -14,7 +14,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::Discard;
-use pgm_wire::{Body, Packet, PacketType, Tsi};
+use pgm_wire::{Addr, Body, Packet, PacketType, Tsi};
 
 use crate::counters::{self, Counter};
 use crate::input;
@@ -253,16 +253,22 @@ unsafe fn to_receivers(
                 delivery.add(sk);
             }
         }
-        let ports = addr_of_mut!((*tables).ports[bucket_of_port(label.ddp)]);
-        for sk in Chain::new(guard, ports, Node::Main) {
-            if takes(guard, sk, label) && !has_session(guard, tables, sk, label) {
-                delivery.add(sk);
+        for bound in [label.arrival.group, label.arrival.group.any()] {
+            let ports = addr_of_mut!((*tables).ports[bucket_of_port(label.ddp, bound)]);
+            for sk in Chain::new(guard, ports, Node::Main) {
+                // Both addresses may share a bucket.
+                if address::bound(sk.as_ptr().cast()) == bound
+                    && takes(guard, sk, label)
+                    && !has_session(guard, tables, sk, label)
+                {
+                    delivery.add(sk);
+                }
             }
         }
     }
 }
 
-/// Whether a listener or datagram socket is meant.
+/// Whether a listener or datagram socket that is bound to the group, or to no address, is meant.
 ///
 /// # Safety
 ///
@@ -273,12 +279,9 @@ unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, label: Label) -> bool {
     let sk: *mut b::sock = sk.as_ptr().cast();
     // SAFETY: The socket is still allocated.
     unsafe {
-        let bound = address::bound(sk);
         let dev = b::pgm_sk_bound_dev(sk);
         label.matches(encap)
             && b::pgm_sk_num(sk) == label.ddp
-            && bound.is_v4() == label.arrival.group.is_v4()
-            && (bound.is_unspecified() || bound == label.arrival.group)
             && label.arrival.is_for(dev)
             && membership::joined(guard, sk, label.arrival)
     }
@@ -340,9 +343,8 @@ pub(crate) unsafe fn find_session(
 ) -> Option<NonNull<PgmSock>> {
     // SAFETY: As in `to_receivers`.
     unsafe {
-        let bucket = bucket_of_tsi(tables, tsi);
-        let sessions = addr_of_mut!((*tables).sessions[bucket]);
-        Chain::new(guard, sessions, Node::Main).find(|sk| {
+        let children = addr_of_mut!((*tables).children[bucket_of_child(tables, tsi, id)]);
+        Chain::new(guard, children, Node::Bind).find(|sk| {
             let key = addr_of!((*sk.as_ptr()).key).read();
             key.listener == id && key.tsi == tsi && key.group == arrival.group
         })
@@ -361,9 +363,13 @@ pub(crate) unsafe fn find_listener(
 ) -> Option<*mut b::sock> {
     // SAFETY: As in `has_session`; a socket without references is about to be freed.
     unsafe {
-        let ports = addr_of_mut!((*tables).ports[bucket_of_port(key.ddp)]);
-        Chain::new(guard, ports, Node::Main)
-            .find(|sk| addr_of!((*sk.as_ptr()).key.listener).read_volatile() == key.listener)
+        let find = |bound| {
+            let ports = addr_of_mut!((*tables).ports[bucket_of_port(key.ddp, bound)]);
+            Chain::new(guard, ports, Node::Main)
+                .find(|sk| addr_of!((*sk.as_ptr()).key.listener).read_volatile() == key.listener)
+        };
+        find(key.group)
+            .or_else(|| find(key.group.any()))
             .map(|sk| sk.as_ptr().cast())
             .filter(|sk| b::pgm_sock_try_hold(*sk))
     }
@@ -386,19 +392,44 @@ pub(crate) unsafe fn find_source(
     }
 }
 
-fn bucket_of_port(port: u16) -> usize {
-    usize::from(port) % BUCKETS
+/// The bucket of the sockets that are bound to this port and address. A process chose both, so there
+/// is no need of a secret.
+fn bucket_of_port(port: u16, bound: Addr) -> usize {
+    let mut hash = u32::from(port);
+    match bound {
+        Addr::V4(_) if bound.is_unspecified() => {}
+        Addr::V6(_) if bound.is_unspecified() => hash = hash.wrapping_add(1),
+        Addr::V4(bytes) => hash = hash.wrapping_add(u32::from_be_bytes(bytes)),
+        Addr::V6(bytes) => {
+            for byte in bytes {
+                hash = hash.wrapping_mul(31).wrapping_add(byte.into());
+            }
+        }
+    }
+    (hash.wrapping_mul(0x9e37_79b1) >> 16) as usize % BUCKETS
+}
+
+/// # Safety
+///
+/// `tables` are those of a live namespace.
+unsafe fn bucket_of_child(tables: *mut PgmNet, tsi: Tsi, listener: u64) -> usize {
+    // SAFETY: The key is constant since the namespace was set up.
+    let hash = unsafe { b::pgm_hash_tsi(word(tsi) ^ listener, addr_of!((*tables).key)) };
+    hash as usize % BUCKETS
+}
+
+fn word(tsi: Tsi) -> u64 {
+    let [a, c, d, e, f, g] = tsi.gsi.0;
+    let [h, i] = tsi.sport.to_be_bytes();
+    u64::from_be_bytes([a, c, d, e, f, g, h, i])
 }
 
 /// # Safety
 ///
 /// `tables` are those of a live namespace.
 pub(crate) unsafe fn bucket_of_tsi(tables: *mut PgmNet, tsi: Tsi) -> usize {
-    let [a, c, d, e, f, g] = tsi.gsi.0;
-    let [h, i] = tsi.sport.to_be_bytes();
-    let word = u64::from_be_bytes([a, c, d, e, f, g, h, i]);
     // SAFETY: The key is constant since the namespace was set up.
-    let hash = unsafe { b::pgm_hash_tsi(word, addr_of!((*tables).key)) };
+    let hash = unsafe { b::pgm_hash_tsi(word(tsi), addr_of!((*tables).key)) };
     hash as usize % BUCKETS
 }
 
@@ -438,18 +469,29 @@ pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
     unsafe {
         let tables = Tables::of(sk);
         let guard = ReadGuard::new();
-        let free = |port: u16| {
-            let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port)]);
+        let mine = address::bound(sock);
+        let is_free = |bucket: usize, port: u16| {
+            let heads = addr_of_mut!((*tables.0).ports).cast::<b::hlist_head>();
+            let head = heads.add(bucket % BUCKETS);
             Chain::new(&guard, head, Node::Main).all(|other| {
                 let encap = (*other.as_ptr()).encap;
                 let other: *mut b::sock = other.as_ptr().cast();
-                let (mine, theirs) = (address::bound(sock), address::bound(other));
+                let theirs = address::bound(other);
                 encap != (*sk).encap
                     || b::pgm_sk_num(other) != port
                     || mine.is_v4() != theirs.is_v4()
                     || (mine != theirs && !mine.is_unspecified() && !theirs.is_unspecified())
                     || (b::pgm_sk_reuse(sock) && b::pgm_sk_reuse(other))
             })
+        };
+        // Without an address the socket is in the way of those that have any.
+        let free = |port: u16| {
+            if mine.is_unspecified() {
+                (0..BUCKETS).all(|bucket| is_free(bucket, port))
+            } else {
+                is_free(bucket_of_port(port, mine), port)
+                    && is_free(bucket_of_port(port, mine.any()), port)
+            }
         };
         let port = if port != 0 {
             port
@@ -466,7 +508,7 @@ pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
             return Err(EADDRINUSE);
         }
         b::pgm_sk_set_num(sock, port);
-        let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port)]);
+        let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port, mine)]);
         b::pgm_add_node_rcu(sock, head);
     }
     Ok(())
@@ -484,6 +526,10 @@ pub(crate) unsafe fn add_session(sk: *mut PgmSock) {
         let bucket = bucket_of_tsi(tables.0, (*sk).key.tsi);
         let head = addr_of_mut!((*tables.0).sessions[bucket]);
         b::pgm_add_node_rcu(sk.cast(), head);
+        let Key { tsi, listener, .. } = (*sk).key;
+        let child = bucket_of_child(tables.0, tsi, listener);
+        let head = addr_of_mut!((*tables.0).children[child]);
+        b::pgm_add_bind_node_rcu(sk.cast(), head);
     }
 }
 

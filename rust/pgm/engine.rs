@@ -13,6 +13,7 @@ use pgm_core::receiver::{Data, Delivery, End};
 use pgm_core::{settings, Destination, Discard, Duration, Instant, Transmit};
 use pgm_wire::{Tsi, HEADER_MAX};
 
+use crate::account;
 use crate::counters::{self, Counter};
 use crate::events::{self, Event};
 use crate::link;
@@ -85,12 +86,14 @@ pub(crate) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
 pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
     link::look(sk, now);
     set_rate(sk, now);
+    account::set_ceilings(sk);
     run_timers(sk, now);
     deliver(sk);
     let stalled = transmit(sk, now);
     if trace::windows() {
         trace_windows(sk);
     }
+    account::settle(sk);
     // SAFETY: The lock is held.
     unsafe {
         if is_finished(sk, now) {

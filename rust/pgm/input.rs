@@ -11,8 +11,10 @@ use pgm_core::receiver::Place;
 use pgm_core::{settings, Discard, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
+use crate::account;
 use crate::counters::{self, Counter};
 use crate::net::address;
+use crate::net::heap::accounted;
 use crate::net::lock::{BhLock, Locked};
 use crate::net::membership;
 use crate::net::output::Path;
@@ -176,9 +178,13 @@ fn receive_downstream(
         start_datagram(sk)?;
     }
     let arrival = skb.arrival();
-    let payload = match packet.body {
-        Body::Odata(data) | Body::Rdata(data) => admit(sk, packet, data.sqn, skb)?,
-        _ => None,
+    account::set_ceilings(sk);
+    let (payload, refused) = match packet.body {
+        Body::Odata(data) | Body::Rdata(data) => match admit(sk, packet, data.sqn, skb)? {
+            Ok(payload) => (Some(payload), None),
+            Err(why) => (None, Some(why)),
+        },
+        _ => (None, None),
     };
     let repair = payload.is_some() && matches!(packet.body, Body::Rdata(_));
     let sock = sk.sock();
@@ -201,6 +207,11 @@ fn receive_downstream(
         }
         Receive::Idle | Receive::Listener(_) => Err(Discard::NoSocket),
     };
+    let result = match (result, refused) {
+        // Of the reasons why there is no room the engine knows only one.
+        (Err(Discard::ReceiveBuffer), Some(why)) => Err(why),
+        (result, _) => result,
+    };
     if repair && result.is_ok() {
         // SAFETY: The lock is held.
         unsafe { counters::count(sock, Counter::Repaired, 1) };
@@ -215,21 +226,28 @@ fn start_datagram(sk: &mut Locked<'_>) -> Result<(), Discard> {
     let config = sk.options.receiver(ddp, rcvbuf);
     let limit = sk.options.numbers.get(&settings::PEERS_MAX);
     let peers = pgm_core::receiver::Peers::new(config, limit, sock::random_u64());
-    let peers = KBox::new(peers, GFP_ATOMIC).map_err(|_| Discard::NoMemory)?;
+    let peers = KBox::new(peers, accounted()).map_err(|_| Discard::NoMemory)?;
     sk.receive = Receive::Datagram(peers);
     Ok(())
 }
 
-/// Decides whether a data packet's bytes may be kept, and charges them. `None`: no room now.
+/// An APDU takes no more than this of the receive buffer, for each packet that it may have: what is not
+/// merged is a page, or less.
+const PIECE_MAX: i32 = 4096;
+
+/// Decides whether a data packet's bytes may be kept, and charges them. Or why there is no room now.
 fn admit(
     sk: &mut Locked<'_>,
     packet: &Packet<'_>,
     sqn: Sqn,
     mut skb: SkBuff,
-) -> Result<Option<SkBuff>, Discard> {
-    let place = match &sk.receive {
-        Receive::Session(session) => session.place(sqn),
-        Receive::Datagram(peers) => peers.place(packet.tsi(), sqn),
+) -> Result<Result<SkBuff, Discard>, Discard> {
+    let (place, proven, shared) = match &sk.receive {
+        Receive::Session(session) => (session.place(sqn), session.is_proven(), false),
+        Receive::Datagram(peers) => {
+            let tsi = packet.tsi();
+            (peers.place(tsi, sqn), peers.is_proven(tsi), true)
+        }
         Receive::Idle | Receive::Listener(_) => return Err(Discard::NoSocket),
     };
     // SAFETY: The lock is held.
@@ -241,22 +259,35 @@ fn admit(
             !b::pgm_receive_empty(sock),
         )
     };
+    let twice = limit.saturating_mul(2);
     let room = match place {
         // The engine names and counts it; nothing is kept.
         Place::Useless(_) => true,
         // When the windows hold all the memory, only these can free it: the next packet always,
-        // repairs of later ones while twice the limit lasts.
+        // repairs of later ones while twice the limit lasts. But where anybody can make a session
+        // only those that are proven are trusted to free anything.
+        Place::Next if !unread && shared && !proven => {
+            let fragments = sk.options.numbers.get(&settings::FRAGMENTS_MAX) as i32;
+            used < twice.saturating_add(fragments.saturating_mul(PIECE_MAX))
+        }
         Place::Next if !unread => true,
-        Place::Gap if !unread => used < limit.saturating_mul(2),
+        Place::Gap if !unread => used < twice,
         _ => used < limit,
     };
     if !room {
         engine::note_congestion(sk);
-        return Ok(None);
+        return Ok(Err(Discard::ReceiveBuffer));
+    }
+    if !matches!(place, Place::Useless(_)) {
+        let is_piece = packet.options.fragment().is_some();
+        let next = place == Place::Next && !unread;
+        if let Err(why) = account::may_keep(sk, skb.truesize(), is_piece, proven, next) {
+            return Ok(Err(why));
+        }
     }
     skb.pull(packet.header_len())?;
     skb.trim(usize::from(packet.header.tsdu_len))?;
     skb.scrub();
     skb.charge_receive(sk.as_ptr());
-    Ok(Some(skb))
+    Ok(Ok(skb))
 }

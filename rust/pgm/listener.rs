@@ -15,7 +15,7 @@ use pgm_wire::{Addr, Body, Packet};
 use crate::children::Children;
 use crate::counters::{self, Counter};
 use crate::net::address::{self, SocketAddress, ANY4};
-use crate::net::heap::KernelHeap;
+use crate::net::heap::{accounted, KernelHeap};
 use crate::net::is_memory;
 use crate::net::lock::{BhLock, Locked, UserLock};
 use crate::net::membership;
@@ -25,7 +25,7 @@ use crate::net::skb::SkBuff;
 use crate::net::timer;
 use crate::netns;
 use crate::sock::{random_u64, Key, PgmSock, PgmSock6, Receive, State};
-use crate::{demux, input};
+use crate::{account, demux, input};
 
 impl Listener {
     /// How many sessions wait for accept(), and how many sources sent no data yet.
@@ -206,19 +206,28 @@ fn announce(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSo
     if sk.closing.is_some() {
         return Err(Discard::NoSocket);
     }
-    // SAFETY: The lock is held.
-    let child = unsafe { create(sk, key, source)? };
     // A new one takes the place of the oldest.
     let limit = sk.options.numbers.get(&settings::ANNOUNCED_MAX) as usize;
+    let room = account::may_begin(sk);
     let Receive::Listener(listener) = &mut sk.receive else {
         return Err(Discard::NoSocket);
     };
-    if listener.announced.len() >= limit {
-        if let Some(oldest) = listener.announced.pop() {
+    if listener.announced.len() >= limit || room.is_err() {
+        let oldest = listener.announced.pop();
+        if let Some(oldest) = oldest {
             // SAFETY: The queue owned the reference.
             unsafe { destroy(oldest) };
+            // SAFETY: The socket keeps its namespace.
+            unsafe { counters::count(sk.sock(), Counter::SessionsEvicted, 1) };
+        } else {
+            room?;
         }
     }
+    // SAFETY: The lock is held.
+    let child = unsafe { create(sk, key, source)? };
+    let Receive::Listener(listener) = &mut sk.receive else {
+        return Err(Discard::NoSocket);
+    };
     // SAFETY: The child is ours until the queue takes it; its key is complete.
     unsafe {
         listener.announced.push(child);
@@ -267,6 +276,8 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
         let prot = crate::ops::prot(key.group);
         let child = b::sk_alloc(net, family, b::GFP_ATOMIC_, prot, 0);
         let child = NonNull::new(child).ok_or(Discard::NoMemory)?;
+        // It is nobody's until it is accepted, also if a process does this for a packet.
+        b::pgm_disown(child.as_ptr());
         b::pgm_init_child(child.as_ptr(), listener);
         if !key.group.is_v4() {
             let np = addr_of_mut!((*child.as_ptr().cast::<PgmSock6>()).np);
@@ -299,7 +310,7 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
             ..sk.options.receiver(key.ddp, (*sock).sk_rcvbuf)
         };
         let session = Receiver::new(config, key.tsi, source, timer::now(), random_u64());
-        let Ok(session) = KBox::new(session, GFP_ATOMIC) else {
+        let Ok(session) = KBox::new(session, accounted()) else {
             destroy(child);
             return Err(Discard::NoMemory);
         };
@@ -313,6 +324,7 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
             ..Path::NONE
         };
         state.receive = Receive::Session(session);
+        account::settle(&mut Locked::assume(child));
         Ok(child)
     }
 }
@@ -416,6 +428,9 @@ pub(crate) unsafe extern "C" fn accept(
         let noblock = (*arg).flags as u32 & b::O_NONBLOCK != 0;
         match next_session(sk, noblock).and_then(|child| join_as(sk, child)) {
             Ok(child) => {
+                if let Some(mut child) = UserLock::new(child.as_ptr().cast()) {
+                    account::before_accept(&mut child);
+                }
                 (*arg).err = 0;
                 child.as_ptr().cast()
             }
@@ -495,5 +510,27 @@ unsafe fn next_session(sk: *mut b::sock, noblock: bool) -> Result<NonNull<PgmSoc
         // SAFETY: As above.
         kernel::error::to_result(unsafe { b::pgm_sock_error(sk.sock()) })?;
         sk.sleep(&mut timeo)?;
+    }
+}
+
+/// `proto_ops.accept`.
+///
+/// # Safety
+///
+/// Called by the kernel for a process.
+pub(crate) unsafe extern "C" fn accept_socket(
+    sock: *mut b::socket,
+    new: *mut b::socket,
+    arg: *mut b::proto_accept_arg,
+) -> c_int {
+    // SAFETY: By the caller; after a success `new` has the session.
+    unsafe {
+        let error = b::inet_accept(sock, new, arg);
+        if error == 0 {
+            if let Some(mut child) = UserLock::new((*new).sk) {
+                account::after_accept(&mut child);
+            }
+        }
+        error
     }
 }

@@ -11,6 +11,7 @@
 use kernel::prelude::*;
 use pgm_bindings as b;
 
+mod account;
 mod children;
 mod close;
 mod cork;

@@ -10,23 +10,27 @@ use kernel::ffi::{c_int, c_uint};
 use pgm_bindings as b;
 use pgm_core::{Discard, Setting};
 
+use crate::account::Totals;
 use crate::counters::Counters;
 use crate::net::{trace, udp};
 use crate::proc;
 use crate::sysctl::Sysctls;
 
-/// Buckets of each table; a power of two.
-pub(crate) const BUCKETS: usize = 256;
+/// Buckets of each table; a power of two. A chain of the most sessions that a namespace has by default
+/// is 32 long.
+pub(crate) const BUCKETS: usize = 512;
 
 /// One namespace's PGM. The kernel allocates it zeroed and frees it with the namespace.
 #[repr(C)]
 pub(crate) struct PgmNet {
     /// Serialises writers of the tables; readers use RCU.
     pub(crate) lock: b::spinlock_t,
-    /// Listeners and datagram sockets, by data-destination port.
+    /// Listeners and datagram sockets, by data-destination port and the address they are bound to.
     pub(crate) ports: [b::hlist_head; BUCKETS],
     /// Sessions, by TSI.
     pub(crate) sessions: [b::hlist_head; BUCKETS],
+    /// Sessions of listeners, by TSI and listener.
+    pub(crate) children: [b::hlist_head; BUCKETS],
     /// Sources, by TSI.
     pub(crate) sources: [b::hlist_head; BUCKETS],
     /// Keys the hash over TSIs, which come from the network.
@@ -37,6 +41,8 @@ pub(crate) struct PgmNet {
     pub(crate) received: AtomicU64,
     /// Packets discarded, by reason.
     pub(crate) discards: [AtomicU64; Discard::ALL.len()],
+    /// What its sockets hold.
+    pub(crate) totals: Totals,
     /// What its sockets did.
     pub(crate) counters: Counters,
     /// What new sockets start with.

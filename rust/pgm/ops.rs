@@ -104,7 +104,7 @@ const COMMON_OPS: b::proto_ops = b::proto_ops {
     owner: OWNER,
     connect: Some(source::connect),
     socketpair: Some(b::sock_no_socketpair),
-    accept: Some(b::inet_accept),
+    accept: Some(listener::accept_socket),
     poll: Some(poll::poll),
     gettstamp: Some(b::sock_gettstamp),
     listen: Some(listener::listen),

@@ -10,6 +10,7 @@ use pgm_bindings as b;
 use pgm_core::settings;
 use pgm_wire::Tsi;
 
+use crate::account;
 use crate::engine;
 use crate::net::address;
 use crate::net::lock::{BhLock, Locked, UserLock};
@@ -73,7 +74,9 @@ unsafe fn take(sk: *mut b::sock, len: usize, flags: u32) -> Option<Taken> {
     // SAFETY: By the caller. Each buffer in the queue has its `RxInfo`.
     unsafe {
         let mut lock = BhLock::new(pgm(sk)?);
-        let state = lock.state()?;
+        let mut state = lock.state()?;
+        // What was read before is given back.
+        account::settle(&mut state);
         let skb = b::pgm_peek_receive(sk);
         if skb.is_null() {
             return None;
@@ -144,6 +147,7 @@ unsafe fn receive(
         return Err(ENOTCONN);
     }
     let peek = flags & b::MSG_PEEK != 0;
+    account::settle(sk);
     // SAFETY: The lock is held; `msg` is that of this call.
     unsafe {
         let skb = b::pgm_peek_receive(sk.sock());
@@ -239,6 +243,7 @@ unsafe fn read(
             (*msg).msg_flags |= b::MSG_EOR;
         }
         if !peek {
+            account::settle(sk);
             refill(sk);
         }
         let result = if flags & b::MSG_TRUNC != 0 {

@@ -14,11 +14,12 @@ use pgm_core::source::Source;
 use pgm_core::{settings, Instant};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
+use crate::account::{self, Account};
 use crate::cork::Cork;
 use crate::link::Link;
 use crate::listener::Listener;
 use crate::net::address::{self, ANY4};
-use crate::net::heap::KernelHeap;
+use crate::net::heap::{accounted, KernelHeap};
 use crate::net::output::Path;
 use crate::net::skb::{SkBuff, TxPayload};
 use crate::net::timer;
@@ -145,6 +146,8 @@ pub(crate) struct State {
     pub(crate) traced: Option<Edges>,
     /// close() was called: the source repairs until it is done, but no longer than this.
     pub(crate) closing: Option<Instant>,
+    /// What it holds, as its namespace knows.
+    pub(crate) account: Account,
 }
 
 /// Converts a socket pointer of the kernel's.
@@ -186,8 +189,9 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         throttled: false,
         traced: None,
         closing: None,
+        account: Account::default(),
     };
-    let Ok(state) = KBox::new(state, GFP_ATOMIC) else {
+    let Ok(state) = KBox::new(state, accounted()) else {
         return ENOMEM.to_errno();
     };
     let this: *mut PgmSock = sk.cast();
@@ -204,6 +208,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         } else {
             b::pgm_clear_mc_all(sk);
         }
+        b::pgm_bypass_memory(sk);
         b::pgm_sock_set_flag(sk, b::sock_flags_SOCK_RCU_FREE);
         b::pgm_prot_inuse_add(sk, 1);
     }
@@ -222,7 +227,10 @@ unsafe extern "C" fn destruct(sk: *mut b::sock) {
         b::pgm_prot_inuse_add(sk, -1);
         let state = addr_of!((*this).state).read();
         if !state.is_null() {
-            drop(KBox::from_raw(state));
+            let state = KBox::from_raw(state);
+            let account = state.account;
+            drop(state);
+            account::close(sk, account);
         }
         if address::is_v6(sk) {
             b::inet6_sock_destruct(sk);

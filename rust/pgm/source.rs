@@ -15,7 +15,7 @@ use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 use crate::cork::Part;
 use crate::counters::{self, Counter};
 use crate::net::address::{self, SocketAddress, ANY4};
-use crate::net::heap::KernelHeap;
+use crate::net::heap::{accounted, KernelHeap};
 use crate::net::lock::{Locked, UserLock};
 use crate::net::output::{self, Path, Way};
 use crate::net::skb::TxPayload;
@@ -23,7 +23,7 @@ use crate::net::udp::UdpPorts;
 use crate::net::{timer, trace};
 use crate::options;
 use crate::sock::{random_u64, Key, Receive, State};
-use crate::{demux, engine, link};
+use crate::{account, demux, engine, link};
 
 /// Bytes of ODATA header (RFC 3208 §8.2) with OPT_LENGTH, OPT_SYN and OPT_FIN.
 const DATA_HEADER: u32 = 24 + 4 + 4 + 4;
@@ -138,7 +138,7 @@ fn try_start(sk: &mut Locked<'_>, group: SocketAddress) -> Result {
         )?;
     }
     let tsi = config.tsi;
-    let source = match KBox::new(Source::new(config, timer::now()), GFP_KERNEL) {
+    let source = match KBox::new(Source::new(config, timer::now()), accounted()) {
         Ok(source) => source,
         Err(_) => {
             // SAFETY: The lock is held.
@@ -311,8 +311,10 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
         let part = sk.cork.part(len, flags & b::MSG_MORE != 0, limit)?;
         if part == Part::Piece {
             check_open(sk)?;
+            account::may_hold(sk, len.saturating_mul(2))?;
             // SAFETY: The iterator is that of this call.
             unsafe { sk.cork.append(from, len)? };
+            account::settle(sk);
             return Ok(len as c_int);
         }
         let gathered = sk.cork.len();
@@ -326,6 +328,7 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
         {
             continue;
         }
+        account::may_hold(sk, total)?;
         if part == Part::Whole {
             // SAFETY: The lock is held, the iterator is that of this call.
             unsafe { push(sk, from, fragments, total)? };

@@ -35,6 +35,14 @@ impl Addr {
         }
     }
 
+    /// 0.0.0.0 or ::, whichever is of the same family.
+    pub const fn any(&self) -> Self {
+        match self {
+            Addr::V4(_) => Addr::V4([0; 4]),
+            Addr::V6(_) => Addr::V6([0; 16]),
+        }
+    }
+
     /// Whether this is an IPv4 address.
     pub const fn is_v4(&self) -> bool {
         matches!(self, Addr::V4(_))

@@ -14,6 +14,12 @@ use super::trace;
 /// Arrays from the slab allocator; an allocation may fail and never sleeps.
 pub(crate) struct KernelHeap;
 
+/// For memory that may be needed in a softirq, charged to the memory cgroup of the socket there (see
+/// [`super::lock::BhLock`]) and to the caller's in a process.
+pub(crate) fn accounted() -> kernel::alloc::Flags {
+    GFP_ATOMIC | (GFP_KERNEL_ACCOUNT & !GFP_KERNEL)
+}
+
 /// An owned array: a vector that is full, so that a window's list of pages need not say how full.
 pub(crate) struct Array<T> {
     data: NonNull<T>,
@@ -50,7 +56,7 @@ impl Heap for KernelHeap {
     type Array<T> = Array<T>;
 
     fn array<T: Default>(len: usize) -> Option<Array<T>> {
-        let flags = GFP_ATOMIC | __GFP_NOWARN;
+        let flags = accounted() | __GFP_NOWARN;
         let mut array = KVec::with_capacity(len, flags).ok()?;
         for _ in 0..len {
             array.push_within_capacity(T::default()).ok()?;

@@ -114,9 +114,12 @@ impl Drop for UserLock<'_> {
     }
 }
 
-/// The lock as a softirq takes it.
+/// The lock as a softirq takes it. What is allocated inside is charged to the memory cgroup of the
+/// socket, whoever is at work.
 pub(crate) struct BhLock<'a> {
     sk: NonNull<PgmSock>,
+    /// Who was charged before; that of a child is its listener's.
+    charged: Option<*mut b::mem_cgroup>,
     _held: PhantomData<&'a mut State>,
 }
 
@@ -126,9 +129,13 @@ impl BhLock<'_> {
     /// `sk` is kept alive by a reference or an RCU read section, and is not locked by this CPU.
     pub(crate) unsafe fn new(sk: NonNull<PgmSock>) -> Self {
         // SAFETY: By the caller.
-        unsafe { b::pgm_bh_lock_sock(sk.as_ptr().cast()) };
+        let charged = unsafe {
+            b::pgm_bh_lock_sock(sk.as_ptr().cast());
+            b::pgm_charge_owner(sk.as_ptr().cast())
+        };
         Self {
             sk,
+            charged: Some(charged),
             _held: PhantomData,
         }
     }
@@ -143,6 +150,7 @@ impl BhLock<'_> {
         unsafe { b::pgm_bh_lock_sock_nested(sk.as_ptr().cast()) };
         Self {
             sk,
+            charged: None,
             _held: PhantomData,
         }
     }
@@ -161,7 +169,12 @@ impl BhLock<'_> {
 
 impl Drop for BhLock<'_> {
     fn drop(&mut self) {
-        // SAFETY: Taken in `new`.
-        unsafe { b::pgm_bh_unlock_sock(self.sk.as_ptr().cast()) };
+        // SAFETY: Taken in `new`, on this CPU.
+        unsafe {
+            if let Some(before) = self.charged {
+                b::pgm_charge_again(before);
+            }
+            b::pgm_bh_unlock_sock(self.sk.as_ptr().cast());
+        }
     }
 }

@@ -94,6 +94,12 @@ impl SkBuff {
         unsafe { (*self.as_ptr()).len as usize }
     }
 
+    /// What its memory counts.
+    pub(crate) fn truesize(&self) -> u32 {
+        // SAFETY: We own the skb.
+        unsafe { (*self.as_ptr()).truesize }
+    }
+
     /// The first `len` bytes, made contiguous.
     fn head(&mut self, len: usize) -> Result<&[u8], Discard> {
         let pull = u32::try_from(len).map_err(|_| Discard::Truncated)?;

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the sockets of a namespace hold together, its ceilings, and the memory cgroup of each.
+//!
+//! A socket posts what it holds at the end of each turn, under its lock, so that there is one place
+//! that charges and none that can forget to give back. Ceilings are looked at before something is
+//! taken; they may be exceeded by what one packet, or one call of send(), brings to each processor.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use kernel::prelude::*;
+use pgm_bindings as b;
+use pgm_core::receiver::{Ceilings, Usage};
+use pgm_core::settings::{self, Setting};
+use pgm_core::Discard;
+
+use crate::counters::{self, Counter};
+use crate::net::lock::Locked;
+use crate::netns::{self, PgmNet};
+use crate::sock::Receive;
+
+const PAGE: u64 = 4096;
+
+/// What all sockets of a namespace hold.
+pub(crate) struct Totals {
+    sessions: AtomicU64,
+    naks: AtomicU64,
+    pieces: AtomicU64,
+    /// Bytes.
+    receive: AtomicU64,
+    send: AtomicU64,
+}
+
+/// What one socket holds, as it was posted last.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Account {
+    usage: Usage,
+    /// Bytes.
+    receive: u64,
+    send: u64,
+    /// How often NAK states and sessions were refused or given up, for the counters.
+    limited: u64,
+    evicted: u64,
+    /// Pages charged to the memory cgroup for what was received. What is sent, and all else, is charged
+    /// where it is allocated.
+    pages: u64,
+    /// What accept() will add to `sk_forward_alloc`, see [`before_accept`].
+    accepting: i32,
+}
+
+/// What a socket holds now.
+fn holdings(sk: &Locked<'_>) -> Account {
+    let (usage, limited, evicted) = match &sk.receive {
+        Receive::Session(session) => (session.usage(), session.naks_limited().into(), 0),
+        Receive::Datagram(peers) => (peers.usage(), peers.naks_limited(), peers.evicted()),
+        Receive::Idle | Receive::Listener(_) => Default::default(),
+    };
+    // SAFETY: The lock is held.
+    let (received, sent) = unsafe { (b::pgm_rmem_alloc(sk.sock()), (*sk.sock()).sk_wmem_queued) };
+    let receive = u64::try_from(received).unwrap_or(0);
+    let send = u64::try_from(sent).unwrap_or(0);
+    Account {
+        usage,
+        receive,
+        send: send.saturating_add(sk.cork.capacity() as u64),
+        limited,
+        evicted,
+        pages: receive.saturating_add(PAGE - 1) / PAGE,
+        accepting: sk.account.accepting,
+    }
+}
+
+/// Adds what went from `old` to `new`.
+fn post(total: &AtomicU64, old: u64, new: u64) {
+    if old != new {
+        total.fetch_add(new.wrapping_sub(old), Ordering::Relaxed);
+    }
+}
+
+impl Totals {
+    fn post(&self, old: &Account, new: &Account) {
+        for (total, old, new) in [
+            (&self.sessions, old.usage.sessions, new.usage.sessions),
+            (&self.naks, old.usage.naks, new.usage.naks),
+            (&self.pieces, old.usage.pieces, new.usage.pieces),
+        ] {
+            post(total, old.into(), new.into());
+        }
+        post(&self.receive, old.receive, new.receive);
+        post(&self.send, old.send, new.send);
+    }
+}
+
+/// Brings the totals of the namespace, and the charge of the memory cgroup, up to what the socket holds.
+pub(crate) fn settle(sk: &mut Locked<'_>) {
+    let (old, mut new) = (sk.account, holdings(sk));
+    // SAFETY: The lock is held; the socket keeps its namespace.
+    unsafe {
+        (*tables(sk)).totals.post(&old, &new);
+        let limited = new.limited.saturating_sub(old.limited);
+        let evicted = new.evicted.saturating_sub(old.evicted);
+        if limited > 0 {
+            counters::count(sk.sock(), Counter::NakStatesRefused, limited);
+        }
+        if evicted > 0 {
+            counters::count(sk.sock(), Counter::SessionsEvicted, evicted);
+        }
+        if !charge(sk.sock(), old.pages, new.pages) {
+            new.pages = old.pages;
+        }
+    }
+    sk.account = new;
+}
+
+/// Charges the memory cgroup of the socket. As everything in a softirq it is not held back by its
+/// limit: whoever allocates next in the cgroup has to make room.
+///
+/// # Safety
+///
+/// The socket is locked, or nobody else has it.
+unsafe fn charge(sk: *mut b::sock, old: u64, new: u64) -> bool {
+    let bytes = |pages: u64| i32::try_from(pages.saturating_mul(PAGE)).unwrap_or(0);
+    // SAFETY: By the caller.
+    unsafe {
+        if new > old {
+            return b::pgm_mem_charge(sk, bytes(new.saturating_sub(old)));
+        }
+        if new < old {
+            b::__sk_mem_reclaim(sk, bytes(old.saturating_sub(new)));
+        }
+    }
+    true
+}
+
+/// The socket holds nothing any more.
+///
+/// # Safety
+///
+/// Nobody else has the socket; `account` is its own.
+pub(crate) unsafe fn close(sk: *mut b::sock, account: Account) {
+    // SAFETY: By the caller; the socket keeps its namespace.
+    unsafe {
+        let net = netns::of(b::pgm_sock_net(sk));
+        (*net).totals.post(&account, &Account::default());
+        charge(sk, account.pages, 0);
+    }
+}
+
+/// The kernel charges a session when it is accepted, for `sk_rmem_alloc + sk_forward_alloc`; the sum
+/// has to be what was charged while nobody was there to pay.
+pub(crate) fn before_accept(sk: &mut Locked<'_>) {
+    settle(sk);
+    // SAFETY: The lock is held.
+    unsafe {
+        let received = b::pgm_rmem_alloc(sk.sock());
+        sk.account.accepting = received;
+        b::pgm_forward_alloc_add(sk.sock(), received.wrapping_neg());
+    }
+}
+
+/// And back.
+pub(crate) fn after_accept(sk: &mut Locked<'_>) {
+    let received = core::mem::take(&mut sk.account.accepting);
+    // SAFETY: The lock is held.
+    unsafe { b::pgm_forward_alloc_add(sk.sock(), received) };
+}
+
+fn tables(sk: &Locked<'_>) -> *mut PgmNet {
+    // SAFETY: A socket keeps its namespace.
+    unsafe { netns::of(b::pgm_sock_net(sk.sock())) }
+}
+
+/// A ceiling, and what is held of it.
+fn ceiling(sk: &Locked<'_>, setting: &Setting, total: fn(&Totals) -> &AtomicU64) -> (u64, u64) {
+    let tables = tables(sk);
+    // SAFETY: Atomics that live as long as the namespace.
+    unsafe {
+        let max = (*tables).settings.get(setting).into();
+        (max, total(&(*tables).totals).load(Ordering::Relaxed))
+    }
+}
+
+/// Tells the engine what the namespace leaves it: what it holds itself, and what nobody holds.
+pub(crate) fn set_ceilings(sk: &mut Locked<'_>) {
+    let own = sk.account.usage;
+    let left = |own: u32, max: u64, total: u64| {
+        u32::try_from(max.saturating_sub(total).saturating_add(own.into())).unwrap_or(u32::MAX)
+    };
+    let (sessions, all_sessions) = ceiling(sk, &settings::SESSIONS_MAX, |totals| &totals.sessions);
+    let (naks, all_naks) = ceiling(sk, &settings::NAK_STATES_MAX, |totals| &totals.naks);
+    let ceilings = Ceilings {
+        sessions: left(own.sessions, sessions, all_sessions),
+        naks: left(own.naks, naks, all_naks),
+        naks_unproven: left(own.naks, naks / 2, all_naks),
+    };
+    match &mut sk.receive {
+        Receive::Session(session) => session.set_ceilings(&ceilings),
+        Receive::Datagram(peers) => peers.set_ceilings(ceilings),
+        Receive::Idle | Receive::Listener(_) => {}
+    }
+}
+
+/// Whether the namespace has room for one more session.
+pub(crate) fn may_begin(sk: &Locked<'_>) -> Result<(), Discard> {
+    let (max, total) = ceiling(sk, &settings::SESSIONS_MAX, |totals| &totals.sessions);
+    if total >= max {
+        return Err(Discard::SessionCeiling);
+    }
+    Ok(())
+}
+
+/// Whether a data packet of `truesize` bytes may be kept. `next`: delivery waits for it.
+pub(crate) fn may_keep(
+    sk: &Locked<'_>,
+    truesize: u32,
+    is_piece: bool,
+    is_proven: bool,
+    next: bool,
+) -> Result<(), Discard> {
+    let share = |max: u64| match (is_proven, next) {
+        (false, _) => max / 2,
+        (true, false) => max,
+        (true, true) => max.saturating_add(max / 8),
+    };
+    if is_piece {
+        let (max, total) = ceiling(sk, &settings::PIECES_MAX, |totals| &totals.pieces);
+        if total >= share(max) {
+            return Err(Discard::PieceCeiling);
+        }
+    }
+    let (max, total) = ceiling(sk, &settings::RECEIVE_KIB_MAX, |totals| &totals.receive);
+    if total.saturating_add(truesize.into()) > share(max.saturating_mul(1024)) {
+        return Err(Discard::MemoryCeiling);
+    }
+    Ok(())
+}
+
+/// Whether `bytes` more may be held for sending: ENOBUFS if not.
+pub(crate) fn may_hold(sk: &Locked<'_>, bytes: u32) -> Result {
+    let (max, total) = ceiling(sk, &settings::SEND_KIB_MAX, |totals| &totals.send);
+    if total.saturating_add(bytes.into()) > max.saturating_mul(1024) {
+        // SAFETY: The socket keeps its namespace.
+        unsafe { counters::count(sk.sock(), Counter::SendsRefused, 1) };
+        return Err(ENOBUFS);
+    }
+    Ok(())
+}
