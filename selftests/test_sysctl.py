@@ -9,6 +9,7 @@ import pathlib
 import socket
 import struct
 import sys
+import time
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
@@ -183,13 +184,17 @@ def test_peers_max():
     with net.shared() as lan:
         with changed(lan.hosts[1], peers_max=2), pgm.datagram(lan.hosts[1]) as receiver:
             with contextlib.ExitStack() as stack:
-                sources = [
-                    stack.enter_context(pgm.source(lan.hosts[0], window=(20_000, 200, 0)))
-                    for _ in range(3)
-                ]
-                for n, source in enumerate(sources):
-                    source.send(bytes([n]))
-                ktap.equal({receiver.recv(10) for _ in range(2)}, {b"\0", b"\1"})
+
+                def source():
+                    return stack.enter_context(pgm.source(lan.hosts[0], window=(20_000, 200, 0)))
+
+                sources = [source(), source()]
+                for message in (b"first", b"again"):
+                    for sender in sources:
+                        sender.send(message)
+                    ktap.equal([receiver.recv(10) for _ in sources], [message] * 2)
+                    time.sleep(1.05)  # or the third would take the place of the first
+                source().send(b"late")
                 pgm.timeouts(receiver, receive=0.5)
                 try:
                     late = receiver.recv(10)

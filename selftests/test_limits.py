@@ -1,0 +1,479 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Ceilings of a namespace, made-up sessions, floods of NAKs, and memory cgroups."""
+
+import contextlib
+import ctypes
+import errno
+import os
+import random
+import signal
+import socket
+import struct
+import sys
+import time
+import warnings
+
+sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
+
+import ktap
+import net
+import pgm
+import slab
+import wire
+from probe import Probe, nak_list, session_of
+
+DEFAULTS = {
+    "peers_max": 1_024,
+    "sessions_max": 16_384,
+    "nak_states_max": 262_144,
+    "pieces_max": 131_072,
+    "receive_kib_max": 524_288,
+    "send_kib_max": 524_288,
+}
+CGROUP = "/sys/fs/cgroup"
+LIMIT = 96 << 20  # of a cgroup
+MCL_CURRENT, MCL_FUTURE = 1, 2
+SO_SNDBUFFORCE = 32
+
+
+def counters(host):
+    """/proc/net/pgm/snmp as a dictionary."""
+    with host, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as table:
+        names, values = (line.split()[1:] for line in table)
+    return dict(zip(names, map(int, values)))
+
+
+@contextlib.contextmanager
+def ceilings(host, **values):
+    """Other ceilings for a while."""
+    for name, value in values.items():
+        host.sysctl(f"net/pgm/{name}", value)
+    try:
+        yield
+    finally:
+        for name in values:
+            host.sysctl(f"net/pgm/{name}", DEFAULTS[name])
+
+
+@contextlib.contextmanager
+def receiver():
+    """(host, datagram socket, probe on another host)"""
+    with (
+        net.shared() as lan,
+        Probe(lan.hosts[0], pgm.PORT) as probe,
+        pgm.datagram(lan.hosts[1]) as sock,
+    ):
+        yield lan.hosts[1], sock, probe
+
+
+def rises(host, name, act):
+    """What act() does to a counter."""
+    before = counters(host)[name]
+    act()
+    with contextlib.suppress(AssertionError):
+        ktap.wait_for(lambda: counters(host)[name] > before, name, 2)
+    return counters(host)[name] - before
+
+
+def rows(host):
+    """The lines of /proc/net/pgm/receivers as dictionaries."""
+    with host, open("/proc/thread-self/net/pgm/receivers", encoding="ascii") as table:
+        names, *lines = (line.split() for line in table)
+    return [dict(zip(names, line)) for line in lines]
+
+
+def prove(sock, *sources):
+    """These sources become sessions that are proven; their next packet is 2."""
+    for source in sources:
+        source.odata(0, b"0")
+        ktap.equal(sock.recv(10), b"0")
+    time.sleep(1.05)  # this is what proves them
+    for source in sources:
+        source.odata(1, b"1")
+        ktap.equal(sock.recv(10), b"1")
+
+
+def fragment(first, offset, total):
+    """OPT_FRAGMENT"""
+    return wire.option(wire.OPT_FRAGMENT, struct.pack("!III", first, offset, total))
+
+
+@ktap.test
+def test_sessions():
+    """sessions_max: who is not proven gives way, who is does not, and new ones are refused."""
+    # req: RCV-26
+    # attack: A-14
+    with receiver() as (host, sock, probe), ceilings(host, sessions_max=3):
+        real = [probe.source() for _ in range(3)]
+        for source in real:
+            source.odata(0, b"first")
+            ktap.equal(sock.recv(10), b"first")
+        # None of them is proven: the first gives way.
+        other = probe.source()
+        ktap.equal(rises(host, "SessionsEvicted", lambda: other.odata(0, b"other")), 1)
+        ktap.equal(sock.recv(10), b"other")
+        ktap.equal(len([row for row in rows(host) if row["role"] == "peer"]), 3)
+        kept = [*real[1:], other]
+        time.sleep(1.05)
+        for source in kept:
+            source.odata(1, b"again")
+            ktap.equal(sock.recv(10), b"again")
+        refused = rises(
+            host, "InDiscardSessionCeiling", lambda: probe.source().odata(0, b"too many")
+        )
+        ktap.equal(refused, 1)
+        for source in kept:
+            source.odata(2, b"still here")
+            ktap.equal(sock.recv(20), b"still here")
+        host.sysctl("net/pgm/sessions_max", 4)
+        probe.source().odata(0, b"one more")
+        ktap.equal(sock.recv(10), b"one more")
+
+
+@ktap.test
+def test_listeners():
+    """sessions_max: a listener gives up what was only announced, never what was accepted."""
+    # attack: A-14
+    with (
+        net.shared() as lan,
+        Probe(lan.hosts[0], pgm.PORT) as probe,
+        pgm.listener(lan.hosts[1]) as listening,
+        ceilings(lan.hosts[1], sessions_max=2),
+    ):
+        host, source = lan.hosts[1], probe.source()
+        source.spm(1, 0)
+        source.odata(1, b"mine", trail=1)
+        session, _ = pgm.accept(listening)
+        with session:
+            ktap.equal(session.recv(10), b"mine")
+            probe.source().spm(1, 0)
+            evicted = rises(host, "SessionsEvicted", lambda: probe.source().spm(1, 0))
+            ktap.equal(evicted, 1)
+            host.sysctl("net/pgm/sessions_max", 1)
+            probe.source().spm(1, 0)  # takes the place of the other one
+            listed = [row["role"] for row in rows(host)]
+            assert listed.count("session") <= 2, listed
+            source.odata(2, b"still mine", trail=1)
+            ktap.equal(session.recv(20), b"still mine")
+
+
+@ktap.test
+def test_nak_states():
+    """nak_states_max: forged edges get a half, and what is proven the rest."""
+    # attack: A-14
+    def states():
+        names = "back_off", "wait_ncf", "wait_data"
+        return {row["tsi"]: sum(int(row[name]) for name in names) for row in rows(host)}
+
+    with receiver() as (host, sock, probe), ceilings(host, nak_states_max=100):
+        real = probe.source()
+        prove(sock, real)
+
+        def forge():
+            for _ in range(3):
+                forged = probe.source()
+                forged.spm(0, 5)
+                forged.spm(0, 5_000)
+
+        assert rises(host, "NakStatesRefused", forge) > 0
+        ktap.equal(sum(states().values()), 50)
+        real.spm(0, 80)
+        ktap.wait_for(lambda: sum(states().values()) == 100, "the rest is used")
+        for sqn in range(2, 81):
+            real.odata(sqn, b"x")
+            sock.recv(10)
+        ktap.wait_for(lambda: sum(states().values()) == 50, "it is given back")
+
+
+@ktap.test
+def test_pieces():
+    """pieces_max: parts of messages that are not whole."""
+    # attack: A-14
+    with receiver() as (host, sock, probe), ceilings(host, pieces_max=64):
+        real = probe.source()
+        prove(sock, real)
+        forged = probe.source()
+        for n in range(32):
+            forged.odata(n, b"12345678", fragment(0, 8 * n, 400))
+        refused = rises(
+            host,
+            "InDiscardPieceCeiling",
+            lambda: forged.odata(32, b"12345678", fragment(0, 256, 400)),
+        )
+        ktap.equal(refused, 1)
+        for n in range(3):
+            real.odata(2 + n, b"abcdefgh", fragment(2, 8 * n, 24))
+        ktap.equal(sock.recv(100), b"abcdefgh" * 3)
+
+
+@ktap.test
+def test_receive_memory():
+    """receive_kib_max: what sessions that are not proven hold leaves room for the others."""
+    # attack: A-14
+    with receiver() as (host, sock, probe), ceilings(host, receive_kib_max=256):
+        real = probe.source()
+        prove(sock, real)
+        forged = probe.source()
+        forged.spm(1, 0)
+
+        def flood():
+            for n in range(2, 300):  # 1 is missing: all of this is held, and nothing delivered
+                forged.odata(n, bytes(1_000))
+
+        assert rises(host, "InDiscardMemoryCeiling", flood) > 50
+        held = sum(int(row["memory"]) for row in rows(host) if row["role"] == "datagram")
+        assert 64 << 10 < held <= 128 << 10, held
+        for n in range(2, 50):
+            real.odata(n, bytes(1_000))
+            ktap.equal(len(sock.recv(2_000)), 1_000)
+
+
+@ktap.test
+def test_send_memory():
+    """send_kib_max: ENOBUFS for messages and for pieces of them, until there is room."""
+    # attack: A-14
+    with net.shared() as lan, ceilings(lan.hosts[0], send_kib_max=256):
+        host = lan.hosts[0]
+        refused = counters(host)["SendsRefused"]
+        with pgm.source(host, window=(100_000, 60_000, 4 << 20)) as source:
+            sent = 0
+            try:
+                for _ in range(300):
+                    source.send(bytes(2_000))
+                    sent += 1
+            except OSError as error:
+                ktap.equal(error.errno, errno.ENOBUFS)
+            assert 100 <= sent <= 131, sent
+            try:
+                source.send(bytes(8_000), socket.MSG_MORE)
+                raise AssertionError("a piece was taken")
+            except OSError as error:
+                ktap.equal(error.errno, errno.ENOBUFS)
+            ktap.equal(counters(host)["SendsRefused"] - refused, 2)
+            host.sysctl("net/pgm/send_kib_max", 1_024)
+            source.send(bytes(2_000))
+            host.sysctl("net/pgm/send_kib_max", 64)
+            pgm.reset_close(source)
+        # What it held is given back.
+        with pgm.source(host) as source:
+            source.send(bytes(20_000))
+            pgm.reset_close(source)
+
+
+@ktap.test(timeout=60)
+def test_made_up_sessions():
+    """Hundreds of TSIs cost no more than the table, and no message of a real source."""
+    # req: SEC-03
+    # attack: A-14
+    with net.shared() as lan, ceilings(lan.hosts[1], peers_max=100), receiver() as (host, sock, probe):
+        real = probe.source()
+        prove(sock, real)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+
+        def flood(count):
+            for n in range(count):
+                source = probe.source()
+                source.session.address = f"10.77.1.{n % 250}"
+                if n % 3 == 0:
+                    source.odata(7, b"forged")
+                elif n % 3 == 1:
+                    source.spm(0, 5)
+                else:
+                    source.odata(0, b"forged", fragment(0, 0, 100))
+                if n % 20 == 0:
+                    real.odata(real.next, b"real %d" % real.next)
+                    real.next += 1
+
+        def read():
+            got = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    got.append(sock.recv(100, socket.MSG_DONTWAIT))
+            return got
+
+        real.next = 2
+        flood(200)  # the table is full, and all caches warm
+        got = read()
+        probe.poll()  # or the packets wait in its capture
+        before, counted = slab.exactly_used(), counters(host)
+        flood(800)
+        ktap.wait_for(lambda: (got.extend(read()), b"real 51" in got)[1], "the last of them")
+        ktap.equal(
+            [m for m in got if m.startswith(b"real")],
+            [b"real %d" % n for n in range(2, real.next)],
+        )
+        peers = [row for row in rows(host) if row["role"] == "peer"]
+        assert len(peers) == 100, len(peers)
+        assert counters(host)["SessionsEvicted"] - counted["SessionsEvicted"] >= 790
+        probe.poll()
+        after = slab.exactly_used()
+        grown = sum(after[name] - before.get(name, 0) for name in after)
+        ktap.note(f"slabs grew by {grown} bytes")
+        assert grown < 800 << 10, grown  # a kilobyte each would be a leak
+
+
+@ktap.test(timeout=60)
+def test_nak_flood():
+    """Forged NAKs for all that was sent, as fast as they can be made: data keeps its half."""
+    # req: SRC-07 SRC-18
+    # attack: A-15
+    with net.shared() as lan, Probe(lan.hosts[1], pgm.PORT) as probe:
+        with pgm.source(lan.hosts[0], window=(800, 60_000, 0)) as source:  # 100 kB/s
+            session = session_of(source, lan.hosts[0])
+            for _ in range(50):
+                source.send(bytes(1_000))
+            ktap.wait_for(lambda: pgm.stats(source)["odata"] == 50, "all was sent")
+            data = [
+                session.nak(wire.NAK, n, *nak_list([m % 50 for m in range(n + 1, n + 50)]))
+                for n in range(50)
+            ]
+            for _ in range(30):
+                source.send(bytes(1_000))
+            before, began = pgm.stats(source), time.monotonic()
+            count = 0
+            while pgm.stats(source)["odata"] < 80:
+                for packet in data:
+                    probe.send(packet, lan.hosts[0].address, alert=False)
+                count += len(data)
+                assert time.monotonic() - began < 20, pgm.stats(source)
+            after, took = pgm.stats(source), time.monotonic() - began
+            repairs = after["rdata"] - before["rdata"]
+            ktap.note(f"{count} NAKs of 50 numbers in {took:.1f} s: {repairs} repairs")
+            assert count > 300, count
+            # 30 packets of data, as many repairs, and one more of each at the edges.
+            assert repairs <= 45, repairs
+            pgm.reset_close(source)
+
+
+@contextlib.contextmanager
+def cgroup(limit):
+    """A memory cgroup with a limit; its path."""
+    if not os.path.exists(f"{CGROUP}/cgroup.controllers"):
+        net.run("mount", "-t", "cgroup2", "none", CGROUP)
+    with open(f"{CGROUP}/cgroup.subtree_control", "w", encoding="ascii") as file:
+        file.write("+memory")
+    path = f"{CGROUP}/pgm-{os.getpid()}"
+    os.mkdir(path)
+    try:
+        with open(f"{path}/memory.max", "w", encoding="ascii") as file:
+            file.write(str(limit))
+        yield path
+    finally:
+        ktap.wait_for(lambda: not read(path, "cgroup.procs"), "its processes are gone")
+        os.rmdir(path)
+
+
+def read(path, name):
+    """A file of a cgroup."""
+    with open(f"{path}/{name}", encoding="ascii") as file:
+        return file.read()
+
+
+def fields(path, name):
+    """A file of names and numbers."""
+    return {line.split()[0]: int(line.split()[1]) for line in read(path, name).splitlines()}
+
+
+class Inmate:
+    """A process of its own in a cgroup, which runs act() and then waits; leave() ends it."""
+
+    def __init__(self, path, act):
+        told, tell = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other threads: none of them holds a lock of ours
+            self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                with open(f"{path}/cgroup.procs", "w", encoding="ascii") as file:
+                    file.write(str(os.getpid()))
+                os.write(tell, act().encode())
+                signal.pause()
+            finally:
+                os._exit(0)
+        os.close(tell)
+        with os.fdopen(told) as file:
+            fd = file.fileno()
+            self.answer = os.read(fd, 1_000).decode()
+
+    def leave(self):
+        """SIGKILL"""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+@ktap.test(timeout=60)
+def test_cgroup_of_a_source():
+    """A source that fills its memory cgroup gets ENOBUFS; another cgroup's transfer goes on."""
+    # attack: A-14
+    def fill():
+        # All of the process is in memory, or it would be killed for want of a page of its own.
+        ktap.equal(ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE), 0)
+        source = pgm.source(lan.hosts[0], window=(100_000, 3_600_000, 128 << 20))
+        source.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 30)
+        message, sent = bytes(20_000), 0
+        try:
+            while sent < 120 << 20:
+                source.send(message)
+                sent += len(message)
+        except OSError as error:
+            return f"{errno.errorcode[error.errno]} {sent}"
+        return f"nothing {sent}"
+
+    with net.shared() as lan, cgroup(LIMIT) as path:
+        inmate = Inmate(path, fill)
+        try:
+            name, sent = inmate.answer.split()
+            ktap.note(f"{name} after {sent} bytes, {read(path, 'memory.current').strip()} in use")
+            ktap.equal(name, "ENOBUFS")
+            assert 4 << 20 < int(sent) < LIMIT, sent
+            ktap.equal(fields(path, "memory.events")["oom_kill"], 0)
+            # What softirqs charge may exceed it a little.
+            assert int(read(path, "memory.current")) <= LIMIT + (1 << 20)
+            pgm.PORT += 100
+            with pgm.listener(lan.hosts[1]) as listening, pgm.source(lan.hosts[0]) as source:
+                source.send(b"elsewhere")
+                session, _ = pgm.accept(listening)
+                with session:
+                    ktap.equal(session.recv(20), b"elsewhere")
+        finally:
+            inmate.leave()
+
+
+@ktap.test(timeout=60)
+def test_cgroup_of_a_receiver():
+    """What a session holds is charged to the cgroup of who accepted it, and given back."""
+    # attack: A-14
+    def take():
+        with pgm.listener(lan.hosts[1]) as listening:
+            session, _ = pgm.accept(listening)
+        keep.append(session)
+        ktap.equal(session.recv(10), b"first")
+        return "accepted"
+
+    keep = []
+    with net.shared() as lan, cgroup(64 << 20) as path:
+        source = pgm.source(lan.hosts[0])
+
+        def feed():
+            while not keep:
+                source.send(b"first")
+                time.sleep(0.1)
+
+        feeder = pgm.Background(feed)
+        inmate = Inmate(path, take)
+        keep.append(inmate)
+        feeder.result()
+        try:
+            ktap.equal(inmate.answer, "accepted")
+            for _ in range(100):
+                source.send(bytes(random.randint(5_000, 10_000)))
+            ktap.wait_for(lambda: fields(path, "memory.stat")["sock"] > 500_000, "the charge")
+        finally:
+            inmate.leave()
+            pgm.reset_close(source)
+        ktap.wait_for(lambda: fields(path, "memory.stat")["sock"] < 50_000, "it is given back")
+
+
+if __name__ == "__main__":
+    ktap.main(pgm.need_module)
