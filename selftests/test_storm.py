@@ -28,7 +28,7 @@ COUNT = int(os.environ.get("PGM_STORM_COUNT", "0"))
 SEED = int(os.environ.get("PGM_STORM_SEED", "1"))
 SECONDS = 2
 # With a debug kernel 10^6 packets of each type take their time.
-TIMEOUT = 90 + COUNT // 400
+TIMEOUT = 90 + COUNT // 50
 TYPES = ("Spm", "Poll", "Polr", "Odata", "Rdata", "Nak", "Nnak", "Ncf", "Spmr", "Ack")
 # Why a packet is not counted by its type: it was not understood.
 UNREAD = ("Truncated", "Version", "UnknownType", "TsduLength", "Afi", "Options", "Checksum")
