@@ -56,6 +56,11 @@ void pgm_mutex_init(struct mutex *mutex)
 	mutex_init(mutex);
 }
 
+void pgm_mutex_lock(struct mutex *mutex)
+{
+	mutex_lock(mutex);
+}
+
 void pgm_work_init(struct work_struct *work, work_func_t fn)
 {
 	INIT_WORK(work, fn);

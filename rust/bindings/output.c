@@ -105,6 +105,12 @@ struct icmphdr *pgm_icmp_hdr(const struct sk_buff *skb)
 	return icmp_hdr(skb);
 }
 
+/* User-Mode Linux has another name for errno. */
+int pgm_icmp_errno(u8 code)
+{
+	return icmp_err_convert[code].errno;
+}
+
 unsigned int pgm_dst_mtu(const struct dst_entry *dst)
 {
 	return dst_mtu(dst);

@@ -96,24 +96,14 @@ pub(crate) unsafe extern "C" fn error6(
 }
 
 /// The errno of an error, as UDP has it, and the MTU of "fragmentation needed".
-///
-/// # Safety
-///
-/// None needed but the kernel's table.
-unsafe fn meaning(kind: u8, code: u8, info: u32) -> Option<(c_int, Option<u32>)> {
+fn meaning(kind: u8, code: u8, info: u32) -> Option<(c_int, Option<u32>)> {
     match u32::from(kind) {
         b::ICMP_DEST_UNREACH if u32::from(code) == b::ICMP_FRAG_NEEDED => {
             Some((b::EMSGSIZE as c_int, Some(info)))
         }
         b::ICMP_DEST_UNREACH if u32::from(code) <= b::NR_ICMP_UNREACH => {
-            // SAFETY: The table has NR_ICMP_UNREACH + 1 rows.
-            let row = unsafe {
-                addr_of!(b::icmp_err_convert)
-                    .cast::<b::icmp_err>()
-                    .add(code.into())
-            };
-            // SAFETY: As above.
-            Some((unsafe { (*row).errno }, None))
+            // SAFETY: The kernel's table has NR_ICMP_UNREACH + 1 rows.
+            Some((unsafe { b::pgm_icmp_errno(code) }, None))
         }
         b::ICMP_TIME_EXCEEDED => Some((b::EHOSTUNREACH as c_int, None)),
         b::ICMP_PARAMETERPROB => Some((b::EPROTO as c_int, None)),

@@ -135,7 +135,7 @@ impl Locked {
     /// `ports` are those of a live namespace; the caller may sleep.
     unsafe fn new(ports: *mut Ports) -> Self {
         // SAFETY: By the caller.
-        unsafe { b::mutex_lock(addr_of_mut!((*ports).mutex)) };
+        unsafe { b::pgm_mutex_lock(addr_of_mut!((*ports).mutex)) };
         Self(ports)
     }
 }
