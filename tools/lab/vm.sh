@@ -3,7 +3,7 @@
 # The virtual machine.
 
 vm_run() {
-	local timeout=3600 memory=2048 cpus=2 out='' console='' append='' exact='' status
+	local timeout=3600 memory=2048 cpus=2 out='' console='' append='' exact='' debug='' status
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--timeout) timeout=$2 && shift 2 ;;
@@ -13,15 +13,20 @@ vm_run() {
 		--console) console=$2 && shift 2 ;;
 		--append) append=$2 && shift 2 ;;
 		--exact) exact=yes && shift ;;
+		--debug) debug=yes && shift ;;
 		--) shift && break ;;
 		-*) die "run: unknown option $1." ;;
 		*) break ;;
 		esac
 	done
 	[ $# -gt 0 ] || die "run: which command?"
-	setup
-	qemu_command
-	vm_accelerator
+	if [ -n "$debug" ]; then
+		debug_setup
+	else
+		setup
+		qemu_command
+		vm_accelerator
+	fi
 	# One instruction takes one nanosecond of the guest's time: what else this
 	# machine does has no influence on what is measured.
 	[ -z "$exact" ] || VM_ACCELERATOR=(
@@ -35,7 +40,7 @@ vm_run() {
 	[ -z "$out" ] || mkdir -p "$out" "$VM_JOB/out"
 
 	status=0
-	vm_boot || status=$?
+	if [ -n "$debug" ]; then debug_boot; else vm_boot; fi || status=$?
 	if [ "$status" = 124 ]; then
 		say "stopped after $timeout seconds"
 	elif [ "$status" -gt 128 ]; then
@@ -43,7 +48,7 @@ vm_run() {
 	elif [ -s "$VM_JOB/status" ]; then
 		status=$(<"$VM_JOB/status")
 	else
-		tail -n 30 "$console" "$VM_JOB/qemu" >&2 || true
+		tail -qn 30 "$console" "$VM_JOB/carrier" >&2 || true
 		say "the guest died before the command ended (its last words are above)"
 		status=125
 	fi
@@ -68,15 +73,23 @@ vm_boot() {
 	)
 	[ -z "$out" ] || args+=(-virtfs "local,path=$out,mount_tag=out,security_model=none")
 
+	vm_carry "$VM_JOB/carrier" "${QEMU[@]}" "${args[@]}"
+}
+
+# vm_carry LOG CMD...: runs what carries the guest, for as long as it may run,
+# and passes on what the guest's command writes to $VM_JOB/output.
+vm_carry() {
+	local log=$1 begin=$SECONDS
+	shift
 	mkfifo "$VM_JOB/output"
 	cat "$VM_JOB/output" &
 	local cat=$! status=0
-	setpriv --pdeathsig TERM -- timeout -k 5 "$timeout" \
-		"${QEMU[@]}" "${args[@]}" </dev/null >"$VM_JOB/qemu" 2>&1 &
-	local qemu=$!
-	trap 'kill "$qemu" 2>/dev/null' INT TERM
-	wait "$qemu" || status=$?
-	# Unblocks cat if QEMU never opened its end.
+	setpriv --pdeathsig TERM -- timeout -k 5 "$timeout" "$@" </dev/null >"$log" 2>&1 &
+	local carrier=$!
+	trap 'kill "$carrier" 2>/dev/null' INT TERM
+	wait "$carrier" || status=$?
+	[ $((SECONDS - begin)) -lt "$timeout" ] || status=124
+	# Unblocks cat if the carrier never opened its end.
 	: <>"$VM_JOB/output"
 	wait "$cat" || true
 	return "$status"
