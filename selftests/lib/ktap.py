@@ -15,9 +15,13 @@ import variant
 
 # A line of the kernel log that fails the test during which it appeared.
 KERNEL_TROUBLE = re.compile(
-    r"BUG|WARNING|Call Trace|Oops|unreferenced|suspicious RCU|refcount|panic|UBSAN|KASAN|"
-    r"general protection|possible recursive locking|inconsistent lock state|still has locks"
+    r"BUG|WARNING|Call Trace|Oops|unreferenced|suspicious RCU|refcount|ref_tracker|panic|UBSAN|"
+    r"KASAN|ODEBUG|INFO: |general protection|inconsistent lock state|"
+    r"still has locks|blocked for more than|detected stalls|turning off|unregister_netdevice: wait"
 )
+
+# How much slower than usual the kernel is that the tests run on.
+SLOW = int(os.environ.get("PGM_SLOW", "1"))
 
 TIMEOUT = 60  # seconds for one test, unless it says otherwise
 ATTEMPTS = 4  # of a test that was Late
@@ -38,6 +42,7 @@ class Late(AssertionError):
 
 def soon(seconds, limit, what):
     """Fails if something took too long."""
+    limit *= SLOW
     if seconds > limit:
         raise Late(f"{what}: {seconds:.3f} s, more than {limit:.3f} s")
 
@@ -139,6 +144,7 @@ def note(text):
 
 def wait_for(condition, what, timeout=10, interval=0.02):
     """Polls until condition() is true, and returns what it said."""
+    timeout *= SLOW
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -163,7 +169,7 @@ def _explain(error):
 
 
 def _one(number, case, log):
-    faulthandler.dump_traceback_later(case.timeout, exit=True)
+    faulthandler.dump_traceback_later(case.timeout * SLOW, exit=True)
     variant.enter(case.over)
     started = time.monotonic()
     verdict, directive = "ok", ""

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a debug kernel knows besides what it logs: leaks, and whether it still checks locks."""
+
+import os
+import time
+
+KMEMLEAK = "/sys/kernel/debug/kmemleak"
+LOCKDEP = "/proc/lockdep_stats"
+MATURE = 5.5  # seconds; younger objects are not called leaks
+
+
+class Watch:
+    """Complaints of the checkers that this kernel has."""
+
+    def __init__(self):
+        self.leaks = os.path.exists(KMEMLEAK)
+        self.locks = os.path.exists(LOCKDEP)
+        if self.leaks:
+            # What the kernel lost while it booted is not ours.
+            self._tell("clear")
+
+    def __bool__(self):
+        return self.leaks or self.locks
+
+    @staticmethod
+    def _tell(word):
+        with open(KMEMLEAK, "w", encoding="ascii") as file:
+            file.write(word)
+
+    def _leaked(self):
+        self._tell("scan")
+        with open(KMEMLEAK, encoding="utf-8", errors="replace") as file:
+            found = file.read().splitlines()
+        if found:
+            self._tell("clear")
+        return found
+
+    def trouble(self):
+        """Lines of trouble now. What was lost in the last seconds is found the next time."""
+        lines = self._leaked() if self.leaks else []
+        if self.locks:
+            with open(LOCKDEP, encoding="ascii") as file:
+                if not any(line.split()[-1:] == ["1"] for line in file if "debug_locks" in line):
+                    lines.append("lock checking has switched itself off")
+        return lines
+
+    def last_trouble(self):
+        """Lines of trouble when all has ended."""
+        if self.leaks:
+            # The first scan notes what the objects hold, the second that it has not changed.
+            time.sleep(MATURE)
+            self._tell("scan")
+        return self.trouble()
