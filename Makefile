@@ -3,7 +3,7 @@
 # host's tests) and tools/lab (root file system and virtual machine).
 
 PGM_CACHE ?= $(HOME)/.cache/pgm-linux
-export PGM_CACHE
+export PGM_CACHE PLANT
 
 DESTDIR ?=
 PREFIX ?= /usr/local
@@ -70,6 +70,9 @@ bench: lab-modules tool ## measure, in the guest
 check: ## format, lints, tests on the host and in the guest
 	@tools/check/run $(STEPS)
 
+check-debug: ## the selftests in a debug kernel, once made for it; PLANT=all: bugs that it must find
+	@tools/check/run $(if $(PLANT),plant,debug)
+
 conformance: ## write Documentation/conformance.rst and the table of security.rst
 	@tools/conformance
 
@@ -100,4 +103,4 @@ help: ## this list
 	@echo "Variables: KDIR, LOSS, FAMILY=6 and ENCAP=udp (demo), STEPS (check: some of its steps), DESTDIR and PREFIX (install),"
 	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
 
-.PHONY: modules lab-modules tool libpgm storm demo bench check conformance rust-metadata install clean help
+.PHONY: modules lab-modules tool libpgm storm demo bench check check-debug conformance rust-metadata install clean help
