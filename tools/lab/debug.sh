@@ -60,7 +60,7 @@ debug_build() {
 debug_boot() {
 	local -a binds=(--bind "$CHECKOUT:/src" --bind "$VM_JOB:/mnt" --bind "$DEBUG_DIR:/media"
 		--bind "$DEBUG_DIR/modules/lib/modules:/usr/lib/modules")
-	[ -z "$out" ] || binds+=(--bind "$out:/out")
+	[ -z "$out" ] || binds+=(--bind "$(readlink -f "$out"):/out")
 	local -a words
 	read -ra words <<<"$append"
 	touch "$VM_JOB/carrier"
