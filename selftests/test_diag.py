@@ -12,14 +12,11 @@ import sys
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
+import diag
 import ktap
 import net
 import pgm
 
-NETLINK_SOCK_DIAG = 4
-SOCK_DIAG_BY_FAMILY = 20
-NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
-NLMSG_ERROR, NLMSG_DONE = 2, 3
 LISTEN = 10  # TCP_LISTEN
 INET_DIAG_MESSAGE = struct.Struct("=BBBB 2s2s16s16sI8s IIIII")
 
@@ -30,13 +27,6 @@ NUMBERS = (
     "ifindex sessions announced rate_kbit queued_sqns queued_bytes back_off wait_ncf wait_data "
     "receive_memory receive_limit send_memory"
 ).split()
-
-
-def request(states=0xFFFFFFFF, family=socket.AF_INET):
-    """A dump of all sockets in these states."""
-    body = struct.pack("=BBBBI48s", family, pgm.IPPROTO_PGM, 0, 0, states, bytes(48))
-    flags = NLM_F_REQUEST | NLM_F_DUMP
-    return struct.pack("=IHHII", 16 + len(body), SOCK_DIAG_BY_FAMILY, flags, 1, 0) + body
 
 
 def attributes(data):
@@ -74,21 +64,7 @@ def row(data):
 
 def dump(host, **wanted):
     """The rows of a host."""
-    rows = []
-    with host, socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as sock:
-        sock.settimeout(10)
-        sock.send(request(**wanted))
-        while True:
-            data = sock.recv(1 << 16)
-            while data:
-                size, kind = struct.unpack_from("=IH", data)
-                if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    code = struct.unpack_from("=i", data, 16)[0]
-                    if code < 0:
-                        raise OSError(-code, "sock_diag")
-                    return rows
-                rows.append(row(data[16:size]))
-                data = data[(size + 3) & ~3 :]
+    return [row(message) for message in diag.messages(host, **wanted)]
 
 
 def only(rows, **wanted):
