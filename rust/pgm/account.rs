@@ -180,11 +180,12 @@ fn ceiling(sk: &Locked<'_>, setting: &Setting, total: fn(&Totals) -> &AtomicU64)
     }
 }
 
-/// Tells the engine what the namespace leaves it: what it holds itself, and what nobody holds.
+/// Tells the engine what the namespace leaves it: what no other socket holds.
 pub(crate) fn set_ceilings(sk: &mut Locked<'_>) {
     let own = sk.account.usage;
     let left = |own: u32, max: u64, total: u64| {
-        u32::try_from(max.saturating_sub(total).saturating_add(own.into())).unwrap_or(u32::MAX)
+        let others = total.saturating_sub(own.into());
+        u32::try_from(max.saturating_sub(others)).unwrap_or(u32::MAX)
     };
     let (sessions, all_sessions) = ceiling(sk, &settings::SESSIONS_MAX, |totals| &totals.sessions);
     let (naks, all_naks) = ceiling(sk, &settings::NAK_STATES_MAX, |totals| &totals.naks);
