@@ -7,6 +7,7 @@ import time
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
 LOCKDEP = "/proc/lockdep_stats"
 MATURE = 5.5  # seconds; younger objects are not called leaks
+ENOUGH = 60  # lines about leaks
 
 
 class Watch:
@@ -33,7 +34,7 @@ class Watch:
             found = file.read().splitlines()
         if found:
             self._tell("clear")
-        return found
+        return found[:ENOUGH]
 
     def trouble(self):
         """Lines of trouble now. What was lost in the last seconds is found the next time."""

@@ -24,7 +24,7 @@ for patch in "${patches[@]}"; do
 		echo "not ok planted $name: does not build"
 		continue
 	}
-	tools/lab/lab run --debug --timeout 120 --console "$console" \
+	tools/lab/lab run --debug --timeout 300 --console "$console" \
 		env PGM_KO="/src/$dir/module/pgm.ko" PGM_TOOL=/src/build/pgm \
 		bash -c "$(sed -n 's/^run: //p' "$patch")" 2>&1 | tee "$log"
 	words=$(sed -n 's/^caught by: //p' "$patch")
