@@ -18,6 +18,8 @@ import pgm
 
 RELEASE = os.uname().release
 MODULES = pathlib.Path("/lib/modules") / RELEASE
+SNIPPET = pathlib.Path(__file__).resolve().parent.parent / "Documentation/modprobe.d/pgm.conf"
+DENIED = pathlib.Path("/run/modprobe.d/pgm.conf")
 
 
 def insert():
@@ -143,7 +145,20 @@ def test_autoload():
             assert not pgm.loaded()
             with pgm.pgm_socket(proto=proto):
                 assert pgm.loaded()
+        # With what Documentation/security.rst recommends, only modprobe loads it.
+        os.makedirs(DENIED.parent, exist_ok=True)
+        shutil.copy(SNIPPET, DENIED)
+        pgm.unload()
+        try:
+            pgm.pgm_socket()
+        except OSError as error:
+            ktap.equal(error.errno, errno.ESOCKTNOSUPPORT)
+        else:
+            raise AssertionError("the module was loaded by socket()")
+        net.run("modprobe", "pgm")
+        pgm.pgm_socket().close()
     finally:
+        DENIED.unlink(missing_ok=True)
         net.run("umount", MODULES)
         if not pgm.loaded():
             insert()

@@ -21,7 +21,11 @@ from probe import Probe
 
 PARENTS = "10.77.0.201", "10.77.0.202"
 RESERVED = b"\xff\xff"
+<<<<<<< HEAD
 RECEIVERS = "/proc/thread-self/net/pgm/receivers"
+=======
+UDP_SEGMENT = 103
+>>>>>>> 41b4032 (doc: list the ceilings of a namespace among the limits)
 
 
 @contextlib.contextmanager
@@ -223,6 +227,25 @@ def test_fragments():
         source.spm(3, 5)
         source.rdata(3, parts[3], fragment(1, 200, 500), trail=3)
         reads(sock, b"".join(parts.values()))
+
+
+@ktap.test(variants=(variant.V4_UDP, variant.V6_UDP))
+def test_merged_datagrams():
+    """Datagrams that come in one buffer (UDP_SEGMENT): each is a packet of its own."""
+    # attack: A-18
+    with receiver() as (sock, probe, source):
+        payloads = [bytes([sqn]) * 100 for sqn in range(1, 9)]
+        packets = [
+            source.session.data(wire.ODATA, sqn, 1, payload)
+            for sqn, payload in enumerate(payloads, 1)
+        ]
+        with probe.host:
+            plain = socket.socket(variant.now().family, socket.SOCK_DGRAM)
+        with plain:
+            pgm.set_options(plain, pgm.multicast(loop=0, interface=probe.host.index()))
+            plain.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, len(packets[0]))
+            plain.sendto(b"".join(packets), (pgm.GROUP, variant.MULTICAST))
+        reads(sock, *payloads)
 
 
 @ktap.test
