@@ -21,11 +21,8 @@ from probe import Probe
 
 PARENTS = "10.77.0.201", "10.77.0.202"
 RESERVED = b"\xff\xff"
-<<<<<<< HEAD
 RECEIVERS = "/proc/thread-self/net/pgm/receivers"
-=======
 UDP_SEGMENT = 103
->>>>>>> 41b4032 (doc: list the ceilings of a namespace among the limits)
 
 
 @contextlib.contextmanager
