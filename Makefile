@@ -53,11 +53,14 @@ storm: ## build the generator of hostile packets, for the selftests
 	@$(CARGO) build --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm-storm
 	@mkdir -p build && install -m 755 $$($(CARGO) --where)/release/pgm-storm build/pgm-storm
 
+interop: lab-modules tool libpgm interop-peer ## OpenPGM and ZeroMQ on our network, as a table
+	@tools/interop
+
 # What the demonstration takes from the command line.
 demo := $(foreach name,LOSS RATE FILE FAMILY ENCAP,$(if $($(name)),$(name)=$($(name))))
 
 # OpenPGM's side of the selftests, against the lab's libpgm: gcc takes its time in the guest.
-interop-peer:
+interop-peer: ## build the program that uses OpenPGM, for the selftests
 	@mkdir -p build/interop
 	@$(LAB) shell-in selftests/interop/build /src/build/interop/openpgm
 
@@ -103,4 +106,4 @@ help: ## this list
 	@echo "Variables: KDIR, LOSS, FAMILY=6 and ENCAP=udp (demo), STEPS (check: some of its steps), DESTDIR and PREFIX (install),"
 	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
 
-.PHONY: modules lab-modules tool libpgm storm demo bench check check-debug conformance rust-metadata install clean help
+.PHONY: modules lab-modules tool libpgm storm interop-peer interop demo bench check check-debug conformance rust-metadata install clean help

@@ -12,6 +12,7 @@
  * the socket is ready (TSI: its own), 'D' is a message, 'R' says that messages
  * were lost.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -214,6 +215,8 @@ static int serve(pgm_sock_t *sock)
 		int status = pgm_recvfrom(sock, message, sizeof(message), MSG_DONTWAIT, &length,
 					  &from, &from_length, &error);
 
+		/* Here the port is in the host's order, elsewhere in the network's. */
+		from.sa_addr.sport = htons(from.sa_addr.sport);
 		switch (status) {
 		case PGM_IO_STATUS_NORMAL:
 			record('D', &from.sa_addr, message, length);

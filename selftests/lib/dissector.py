@@ -52,10 +52,11 @@ def need():
         raise ktap.Skip("no tshark")
 
 
-def decode(file):
-    """Decoded for each packet of a capture, with the UDP ports of the case that runs."""
+def decode(file, ports=()):
+    """Decoded for each packet of a capture; UDP ports are a range, or those of the case that runs."""
     command = ["tshark", "-n", "-r", file, "-T", "fields", "-E", "separator=|"]
-    for port in {variant.UNICAST, variant.MULTICAST}:
+    ports = [f"{ports[0]}-{ports[-1]}"] if ports else {variant.UNICAST, variant.MULTICAST}
+    for port in ports:
         command += ["-d", f"udp.port=={port},pgm"]
     for field in FIELDS.values():
         command += ["-e", field]

@@ -42,8 +42,8 @@ class OurSource:
 class OurReceiver:
     """A listener that accepts one session, with the calls of openpgm.Peer."""
 
-    def __init__(self, host):
-        self.listening, self.session, self.got = pgm.listener(host), None, []
+    def __init__(self, host, options=None):
+        self.listening, self.session, self.got = pgm.listener(host, options=options), None, []
 
     def __enter__(self):
         return self

@@ -277,9 +277,9 @@ def address_faults(packet):
             yield "ADDR-01", "no Router Alert"
         if packet.kind == wire.ODATA and alert:
             yield "ADDR-03", "ODATA with Router Alert"
-    if packet.kind == wire.SPMR and packet.destination.startswith(("239.", "ff")):
-        if packet.ttl != 1:
-            yield "ADDR-14", f"a multicast SPMR with TTL {packet.ttl}"
+    group = packet.destination.startswith(("239.", "ff"))
+    if packet.kind == wire.SPMR and group and packet.ttl != 1:
+        yield "ADDR-14", f"a multicast SPMR with TTL {packet.ttl}"
 
 
 def judge(packets, timing=None):

@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""OpenPGM and we: ends, restarts, late joiners, who asks for repairs, and one host for all."""
+
+import os
+import struct
+import sys
+
+sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
+
+import exchange
+import ktap
+import net
+import openpgm
+import pgm
+import referee
+import variant
+import wire
+from openpgm import Peer
+from probe import Probe
+from referee import Referee
+
+# The matrix is over all variants; here each family and each encapsulation has one.
+ktap.usual_variants((variant.V4, variant.V6_UDP))
+
+FIRST, SECOND = pgm.messages(20, (1, 3_000), 1), pgm.messages(20, (1, 3_000), 2)
+
+
+@ktap.test
+def test_openpgm_ends():
+    """pgm_close(): SPMs with OPT_FIN end our session at once, and it does not come back."""
+    # req: OPT-58
+    with net.shared(5) as lan:
+        one, two = lan.hosts[:2]
+        with Referee(one, {one.address}) as seen, exchange.OurReceiver(two) as receiver:
+            with Peer("source", one) as source:
+                source.send(*FIRST)
+                pgm.same(receiver.wait(len(FIRST)), FIRST)
+                source.close()
+            receiver.end()
+            fins = [p for p in seen.poll() if p.kind == wire.SPM and wire.OPT_FIN in p.options]
+            ktap.equal(len(fins), 3, "SPMs with OPT_FIN")
+
+
+@ktap.test
+def test_openpgm_starts_anew():
+    """A source that was killed and begins again is a new session beside the old one."""
+    # req: RCV-23
+    with net.shared(5) as lan:
+        one, two = lan.hosts[:2]
+        with Referee(one, {one.address}), pgm.listener(two) as listening:
+            sessions = []
+            for messages in (FIRST, SECOND):
+                with Peer("source", one) as source:
+                    source.send(*messages)
+                    session, _ = pgm.accept(listening)
+                    ktap.equal(pgm.tsi(session), source.tsi)
+                    pgm.same([session.recv(1 << 16) for _ in messages], messages)
+                    sessions.append(session)
+            # The first one still waits: its source said nothing about an end.
+            pgm.timeouts(sessions[0], 0.2)
+            try:
+                raise AssertionError(f"the first session got {sessions[0].recv(10)}")
+            except BlockingIOError:
+                pass
+            for session in sessions:
+                session.close()
+
+
+@ktap.each({"we_end": False, "we_reset": True})
+def we_start_anew(reset):
+    """OpenPGM outlives our OPT_FIN or OPT_RST, and hears our next session."""
+    with net.shared(5) as lan:
+        one, two = lan.hosts[:2]
+        with Referee(one, {two.address}, judged=False), Peer("receiver", two) as receiver:
+            for messages in (FIRST, SECOND):
+                source = pgm.source(one)
+                identifier = pgm.tsi(source)
+                for message in messages:
+                    source.send(message)
+                pgm.same(receiver.wait(len(messages), identifier), messages)
+                if reset:
+                    pgm.reset_close(source)
+                else:
+                    source.close()
+            receiver.alive()
+            ktap.equal(receiver.resets(), 0, "losses that OpenPGM was told of")
+
+
+@ktap.test
+def test_we_join_late():
+    """What OpenPGM sent before we came is not asked for; what it sends from then on is all there."""
+    # req: OPT-41 RCV-01
+    with net.shared(5) as lan:
+        one, two = lan.hosts[:2]
+        with Referee(one, {one.address}) as seen, Peer("source", one) as source:
+            source.send(*FIRST)
+            ktap.wait_for(lambda: seen.count(wire.ODATA) >= len(FIRST), "the first part is sent")
+            ktap.wait_for(
+                lambda: {packet.kind for packet in seen.poll()[-2:]} == {wire.SPM}, "all of it"
+            )
+            with exchange.OurReceiver(two) as receiver:
+                source.send(*SECOND)
+                pgm.same(receiver.wait(len(SECOND)), SECOND)
+            ktap.equal(seen.count(wire.NAK), 0, "NAKs for what was before")
+            source.close()
+
+
+@ktap.each({"openpgm_joins_late": 0, "openpgm_joins_late_with_opt_join": 50})
+def openpgm_joins_late(percent):
+    """OpenPGM begins with what comes next, whether our source offers more (OPT_JOIN) or not."""
+    options = {pgm.PGM_LATEJOIN: percent, pgm.PGM_AMBIENT_SPM: 500_000}
+    with net.shared(5) as lan:
+        one, two = lan.hosts[:2]
+        with Referee(one, {two.address}), pgm.source(one, options=options) as source:
+            for message in FIRST:
+                source.send(message)
+            with Peer("receiver", two) as receiver:
+                for message in SECOND:
+                    source.send(message)
+                pgm.same(receiver.wait(len(SECOND)), SECOND)
+
+
+GAPS, LOST = 4, 5
+
+
+def suppression(source_is_ours, quick_is_ours):
+    """Both kinds miss the same; those who would ask later do not ask, as the NCF holds them back."""
+    quick, slow = {"nak_bo_ivl": 5_000}, {"nak_bo_ivl": 2_000_000}
+    ours, theirs = (quick, slow) if quick_is_ours else (slow, quick)
+    messages = pgm.messages(1 + GAPS * (LOST + 1), (10, 1_000))
+    with net.shared(5) as lan:
+        first, here, there = lan.hosts[0], lan.hosts[1], lan.hosts[3]
+        addresses = {there.address} | (set() if source_is_ours else {first.address})
+        receiver = exchange.OurReceiver(here, {pgm.PGM_NAK_BO_IVL: ours["nak_bo_ivl"]})
+        peer = Peer("receiver", there, **theirs)
+        with Referee(first, addresses) as seen, receiver, peer:
+            source = exchange.OurSource(first) if source_is_ours else Peer("source", first)
+            with source:
+                source.send(messages[0])
+                receiver.wait(1), peer.wait(1)
+                sent = 1
+                for _ in range(GAPS):
+                    lan.bridge.netem("loss 100%", "port1", "port3")
+                    source.send(*messages[sent : sent + LOST])
+                    sent += LOST
+                    ktap.wait_for(
+                        lambda n=sent: seen.count(wire.ODATA) >= n, "the lost ones are sent"
+                    )
+                    lan.bridge.mend()
+                    source.send(messages[sent])
+                    sent += 1
+                    pgm.same(receiver.wait(sent), messages[:sent])
+                    pgm.same(peer.wait(sent), messages[:sent])
+                naks = seen.count(wire.NAK, here.address), seen.count(wire.NAK, there.address)
+                ktap.note(f"NAKs: ours {naks[0]}, OpenPGM's {naks[1]}")
+                asked, held_back = naks if quick_is_ours else naks[::-1]
+                assert asked >= GAPS, "the quick one did not ask"
+                # A random back-off may be a short one; OpenPGM's NAKs come in pairs.
+                limit = 2 * (1 + quick_is_ours)
+                assert held_back <= limit, f"{held_back} NAKs in spite of the NCFs"
+                source.close()
+
+
+@ktap.each(
+    {
+        "we_hold_back_openpgm": (True, True),
+        "openpgm_holds_us_back": (True, False),
+        "openpgm_confirms_and_holds_back_its_own": (False, True),
+        "openpgm_confirms_and_holds_us_back": (False, False),
+    },
+    variants=(variant.V4,),
+)
+def held_back(case):
+    """Suppression across kinds, with either kind of source."""
+    # req: NAK-03
+    suppression(*case)
+
+
+@ktap.test(variants=(variant.V4, variant.V6), timeout=90)
+def test_one_host():
+    """Both kinds of source and of receiver in one namespace, over lo, which loses 5 %."""
+    # req: RCV-23
+    local = {4: "127.0.0.1", 6: "::1"}[variant.now().version]
+    ours, theirs = pgm.messages(80, (1, 1_400), 1), pgm.messages(80, (1, 1_400), 2)
+    with net.shared(5) as lan:
+        host = lan.hosts[0]
+        lo = host.index("lo")
+        where = pgm.multicast(interface=lo)
+        buses = [pgm.datagram(host, interface=lo) for _ in range(2)]
+        receiver = Peer("receiver", host, interface=local, loop=1)
+        with receiver, Peer("source", host, interface=local, loop=1) as peer:
+            with pgm.source(host, options={pgm.PGM_AMBIENT_SPM: 100_000}, **where) as source:
+                peer.send(theirs[0])
+                source.send(ours[0])
+                wanted = {pgm.tsi(source): ours, peer.tsi: theirs}
+                for identifier in wanted:
+                    receiver.wait(1, identifier)
+                host.netem("loss 5%", "lo")
+                readers = [pgm.Background(collect, bus, wanted) for bus in buses]
+                peer.send(*theirs[1:])
+                for message in ours[1:]:
+                    source.send(message)
+                for reader in readers:
+                    got = reader.result()
+                    for identifier, messages in wanted.items():
+                        pgm.same(got[identifier], messages)
+                for identifier, messages in wanted.items():
+                    pgm.same(receiver.wait(len(messages), identifier), messages)
+                counters = [pgm.stats(bus) for bus in buses]
+                ktap.note(f"repaired: {[each['repaired'] for each in counters]}")
+                assert all(each["repaired"] for each in counters), "nothing was repaired"
+                assert pgm.stats(source)["rdata"] > 0
+        for bus in buses:
+            bus.close()
+
+
+def collect(bus, wanted):
+    """Messages of a datagram socket by TSI, until each source has brought all of its own."""
+    pgm.set_int(bus, pgm.PGM_RECVRCVINFO, 1)
+    got = {identifier: [] for identifier in wanted}
+    while any(len(got[identifier]) < len(messages) for identifier, messages in wanted.items()):
+        data, ancillary, _, _ = bus.recvmsg(2_000, 256)
+        got[pgm.rcvinfo(ancillary)[0]].append(data)
+    return got
+
+
+@ktap.test(variants=(variant.V4_UDP, variant.V6_UDP))
+def test_udp_source_ports():
+    """OpenPGM sends from several UDP ports that nobody may answer to: we answer to its SPM."""
+    # req: SPMR-09
+    with net.shared(5) as lan:
+        one, two = lan.hosts[:2]
+        with Referee(one, {one.address}) as seen, exchange.OurReceiver(two) as receiver:
+            with Peer("source", one) as source:
+                source.send(FIRST[0])
+                receiver.wait(1)
+                lan.toward(two, "loss 100%")
+                source.send(*FIRST[1:-1])
+                lan.toward(two, None)
+                source.send(FIRST[-1])
+                pgm.same(receiver.wait(len(FIRST)), FIRST)
+                source.close()
+            ports = {p.udp[0] for p in seen.poll() if p.source == one.address}
+            assert len(ports) > 1, f"source ports {ports}"
+            asked = {p.udp[1] for p in seen.poll() if p.kind == wire.NAK}
+            ktap.equal(asked, {variant.UNICAST}, "ports that NAKs went to")
+
+
+@ktap.test
+def test_dirty_options():
+    """The third byte of OpenPGM's options is what was on its stack: any value is taken."""
+    # req: OPT-11
+    with net.shared(5) as lan, pgm.datagram(lan.hosts[1]) as bus:
+        with Probe(lan.hosts[0]) as probe:
+            source = probe.source()
+            source.spm(0, 0xFFFFFFFF)
+            fragments = (b"a message ", b"in two fragments")
+            length, offset = sum(map(len, fragments)), 0
+            for number, (piece, dirt) in enumerate(zip(fragments, (0x4C, 0xDA))):
+                body = struct.pack("!III", 0, offset, length)
+                source.odata(number, piece, wire.option(wire.OPT_FRAGMENT, body, byte2=dirt))
+                offset += len(piece)
+            ktap.equal(bus.recv(100), b"".join(fragments))
+
+
+@ktap.test(variants=(variant.V4,))
+def test_tshark():
+    """An independent dissector finds nothing malformed in all of these runs."""
+    # req: WIRE-02 WIRE-13
+    referee.decoded()
+
+
+if __name__ == "__main__":
+    ktap.main(openpgm.need)
