@@ -98,24 +98,24 @@ def test_topic_of_the_tool():
         ktap.equal(finish(receiver), "a\\tb\tone\na\\tb\ttwo\tthree\n")
 
 
-@ktap.test
+@ktap.test(variants=(variant.V4_UDP,))
 def test_join_in_midstream():
     """Who comes late begins with a whole message, and hears all from there on."""
     with Scene() as scene:
         publisher = scene.peer(scene.source, "pub")
-        publish(publisher, 0, 20, 20_000)
+        publish(publisher, 0, 20, 8_000)
         tool = scene.tool(scene.sink, "recv", "--count", "20")
-        publish(publisher, 20, 60, 20_000)
+        publish(publisher, 20, 60, 8_000)
         out = finish(tool)
         first = int(out.split("\t")[1])
         assert first <= 40, f"the first is message {first}"
-        whole(out, range(first, first + 20), 20_000)
+        whole(out, range(first, first + 20), 8_000)
     pgm.PORT += 1
     with Scene() as scene:
         tool = scene.tool(scene.source, "send")
-        send(tool, 0, 20, 20_000)
-        subscriber = scene.peer(scene.sink, "sub", last=39, size=20_000)
-        send(tool, 20, 40, 20_000)
+        send(tool, 0, 20, 8_000)
+        subscriber = scene.peer(scene.sink, "sub", last=39, size=8_000)
+        send(tool, 20, 40, 8_000)
         tool.stdin.close()
         tool.stdin = None
         first, count, missing = subscriber.process.stdout.readline().split()

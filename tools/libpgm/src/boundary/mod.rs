@@ -119,3 +119,42 @@ extern "C" fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    #[test]
+    fn no_panic_gets_out() {
+        assert_eq!(guard(7, || panic!("in a test")), 7);
+        assert_eq!(guard(7, || 8), 8);
+    }
+
+    #[test]
+    fn texts_are_cut_to_what_fits() {
+        let mut buffer = [1 as c_char; 8];
+        let text = fill("0123456789", buffer.as_mut_ptr(), 5);
+        // SAFETY: fill() ends what it writes with a zero byte.
+        assert_eq!(unsafe { CStr::from_ptr(text) }, c"0123");
+        assert_eq!(buffer[5], 1);
+        assert!(fill("0", buffer.as_mut_ptr(), 0).is_null());
+        assert!(fill("0", ptr::null_mut(), 5).is_null());
+    }
+
+    #[test]
+    fn failures_become_errors_of_c() {
+        let failure = Failure::network(8, "a\0b");
+        let mut error = ptr::null_mut();
+        report(&mut error, &failure);
+        // An error that is there stays.
+        report(&mut error, &Failure::network(9, "late"));
+        report(ptr::null_mut(), &failure);
+        // SAFETY: report() made a valid error, which pgm_error_free() takes back.
+        unsafe {
+            assert_eq!(((*error).domain, (*error).code), (0, 8));
+            assert_eq!(CStr::from_ptr((*error).message), c"a b");
+            memory::pgm_error_free(error);
+        }
+    }
+}
