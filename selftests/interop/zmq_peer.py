@@ -22,8 +22,6 @@ import threading
 
 def message(number, size=0):
     """The parts of a message; its noise has any size up to the one given."""
-    if size is None:
-        return [b"%d" % number]
     parts = [b"odd" if number % 2 else b"even", b"%d" % number, b""]
     if size:
         noise = random.Random(number)
@@ -37,7 +35,7 @@ def subscribe(sock, last, size, step):
     count = missing = 0
     while previous is None or previous + step <= last:
         parts = sock.recv_multipart()
-        number = int(parts[-1 if size is None else 1])
+        number = int(parts[1])
         if parts != message(number, size):
             return f"message {number} is wrong"
         if previous is None:
@@ -47,6 +45,21 @@ def subscribe(sock, last, size, step):
         else:
             missing += (number - previous) // step - 1
         previous = number
+        count += 1
+    return f"{first} {count} {missing}"
+
+
+def subscribe_numbers(sock, last):
+    """The same for messages that are the number alone: many, so that every instruction counts."""
+    first = number = int(sock.recv())
+    count, missing = 1, 0
+    while number < last:
+        data = sock.recv()
+        if data != b"%d" % (number + 1):
+            if int(data) <= number:
+                return f"message {data} after {number}"
+            missing += int(data) - number - 1
+        number = int(data)
         count += 1
     return f"{first} {count} {missing}"
 
@@ -75,7 +88,10 @@ def main():
     def listen(endpoint, last, size=0, topics=("",), **options):
         try:
             with make(zmq.SUB, endpoint, topics=topics, **options) as sock:
-                result = subscribe(sock, last, size, 1 if "" in topics else 2)
+                if size is None:
+                    result = subscribe_numbers(sock, last)
+                else:
+                    result = subscribe(sock, last, size, 1 if "" in topics else 2)
         except zmq.ZMQError as error:
             result = f"{error}"
         print(result, flush=True)
@@ -88,8 +104,13 @@ def main():
         elif role == "sub":
             threading.Thread(target=listen, kwargs=order, daemon=True).start()
         elif role == "send":
-            for number in range(order["from"], order["to"]):
-                sockets[-1].send_multipart(message(number, order["size"]))
+            numbers, publisher = range(order["from"], order["to"]), sockets[-1]
+            if order["size"] is None:
+                for number in numbers:
+                    publisher.send(b"%d" % number)
+            else:
+                for number in numbers:
+                    publisher.send_multipart(message(number, order["size"]))
             print("sent", flush=True)
         elif role == "close":
             while sockets:

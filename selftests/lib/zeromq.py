@@ -161,8 +161,7 @@ def publish(peer, first, end, size=0):
 
 def send(tool, first, end, size=0):
     """Lets the tool send messages."""
-    for number in range(first, end):
-        tool.stdin.write(line(number, size) + "\n")
+    tool.stdin.write("".join(line(number, size) + "\n" for number in range(first, end)))
     tool.stdin.flush()
 
 
