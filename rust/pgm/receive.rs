@@ -206,7 +206,7 @@ unsafe fn read(
             let info = SkBuff::rx_info(skb);
             let have = (*skb).len.saturating_sub((*info).read.into()) as usize;
             let part = have.min(len.saturating_sub(copied));
-            let copy = b::pgm_copy_datagram(skb, (*info).read as c_int, msg, part as c_int);
+            let copy = b::pgm_copy_datagram(skb, c_int::from((*info).read), msg, part as c_int);
             if copy != 0 {
                 // What was copied before is gone from the queue, unless this was a peek.
                 return if copied > 0 && !peek {
