@@ -68,9 +68,12 @@ class Scene:
         return child
 
     def receive(self, *args):
-        """Starts a receiver and waits until it listens."""
+        """Starts a receiver and waits until it listens, or has ended."""
         child = self.start(1, "recv", *args)
-        ktap.wait_for(lambda: self.lan.hosts[1].joined(pgm.GROUP), "the receiver has joined")
+        ktap.wait_for(
+            lambda: child.poll() is not None or self.lan.hosts[1].joined(pgm.GROUP),
+            "the receiver has joined",
+        )
         return child
 
     def running(self):
