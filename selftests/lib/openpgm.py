@@ -136,7 +136,10 @@ class Peer:
             if len(found := self.messages(tsi)) >= count:
                 return found
             self.alive()
-            assert not self.resets(), f"OpenPGM lost something after {len(found)} messages"
+            if self.resets():
+                # Seen over native IPv6 at 5 % loss, from its own sources, too: it asks for a
+                # packet 50 times and takes none of the repairs.
+                raise ktap.Late(f"OpenPGM gave something up after {len(found)} messages")
             return None
 
         return ktap.wait_for(enough, f"OpenPGM has {count} messages", timeout)
