@@ -12,7 +12,6 @@ import random
 import re
 import socket
 import struct
-import subprocess
 import sys
 import threading
 
