@@ -10,11 +10,13 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
 import ktap
 import pgm
+import referee
 import variant
-from zeromq import Scene, finish, line, message, need, parts, publish, send, whole
+from zeromq import Scene, finish, line, need, publish, send, whole
 
 # pgm:// and epgm://
 ktap.usual_variants((variant.V4, variant.V4_UDP))
+FIRST_PORT = pgm.PORT
 
 
 @ktap.test
@@ -145,6 +147,12 @@ def test_many_messages_to_zmq():
         tool.stdin = None
         subscriber.expect("0 100000 0")
         finish(tool)
+
+
+@ktap.test(variants=(variant.V4,))
+def test_tshark():
+    """An independent dissector finds nothing malformed in all of these runs."""
+    referee.decoded(range(FIRST_PORT, pgm.PORT + 1))
 
 
 if __name__ == "__main__":

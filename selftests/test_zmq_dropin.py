@@ -9,11 +9,13 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
 import ktap
 import pgm
+import referee
 import variant
 from zeromq import LIBRARY, Peer, Scene, finish, need_library, publish, send, whole
 
 # pgm:// and epgm://
 ktap.usual_variants((variant.V4, variant.V4_UDP))
+FIRST_PORT = pgm.PORT
 
 
 # Who uses the kernel through tools/libpgm, in place of OpenPGM.
@@ -84,6 +86,12 @@ def test_one_host():
         whole(finish(tool), range(400), 1000)
         for peer in peers:
             peer.expect("0 400 0")
+
+
+@ktap.test(variants=(variant.V4,))
+def test_tshark():
+    """An independent dissector finds nothing malformed in all of these runs."""
+    referee.decoded(range(FIRST_PORT, pgm.PORT + 1))
 
 
 if __name__ == "__main__":

@@ -137,8 +137,8 @@ class Peer:
                 return found
             self.alive()
             if self.resets():
-                # Seen over native IPv6 at 5 % loss, from its own sources, too: it asks for a
-                # packet 50 times and takes none of the repairs.
+                # Seen at 5 % loss, from its own sources, too: it asks for a packet 50 times and
+                # takes none of the repairs.
                 raise ktap.Late(f"OpenPGM gave something up after {len(found)} messages")
             return None
 

@@ -14,6 +14,7 @@ import ktap
 import net
 import pgm
 import variant
+from referee import Referee
 from zmq_peer import message
 
 TOOL = os.environ.get("PGM_TOOL", "pgm")
@@ -97,13 +98,17 @@ _peers = {}
 
 
 class Scene:
-    """Two hosts and the processes on them."""
+    """Two hosts and the processes on them. What the source's device shows is kept for tshark."""
 
     def __enter__(self):
         self.shared = net.shared()
         self.lan = self.shared.__enter__()
         self.source, self.sink = self.lan.hosts
         self.children = []
+        # ZeroMQ takes the port of the group for that of UDP.
+        variant.UNICAST = variant.MULTICAST = pgm.PORT
+        # Not judged: netem drops packets at the source before they are seen.
+        self.referee = Referee(self.source, judged=False)
         transport = "epgm" if variant.now().udp else "pgm"
         self.endpoint = f"{transport}://{{}};{pgm.GROUP}:{pgm.PORT}"
         return self
@@ -117,7 +122,10 @@ class Scene:
         for child in self.children:
             child.kill()
             child.communicate()
-        self.shared.__exit__(None, None, None)
+        try:
+            self.referee.__exit__(failed, None, None)
+        finally:
+            self.shared.__exit__(None, None, None)
 
     def tool(self, host, command, *args):
         """pgm send --zmq or pgm recv --zmq; what it prints is text."""
