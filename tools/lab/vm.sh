@@ -39,12 +39,14 @@ vm_run() {
 	printf '%q ' "$@" >"$VM_JOB/command"
 	[ -z "$out" ] || mkdir -p "$out" "$VM_JOB/out"
 
+	local boot=vm_boot
+	[ -z "$debug" ] || boot=debug_boot
 	status=0
-	if [ -n "$debug" ]; then debug_boot; else vm_boot; fi || status=$?
+	"$boot" || status=$?
 	if [ "$status" = 0 ] && [ ! -e "$VM_JOB/started" ]; then
 		# Starved of time by what else this machine does, a kernel may give up.
 		say "the guest did not come to its command, starting it once more"
-		if [ -n "$debug" ]; then debug_boot; else vm_boot; fi || status=$?
+		"$boot" || status=$?
 	fi
 	if [ "$status" = 124 ]; then
 		say "stopped after $timeout seconds"
