@@ -16,6 +16,7 @@ import ktap
 import net
 import pgm
 import wire
+from msghdr import Iovec, Msghdr
 from probe import Probe
 
 SO_DETACH_FILTER = 27
@@ -300,26 +301,6 @@ def test_bind_to_device():
             with session:
                 ktap.equal(address, lan.hosts[0].address)
                 ktap.equal(session.recv(10), b"x")
-
-
-class Iovec(ctypes.Structure):
-    """struct iovec"""
-
-    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
-
-
-class Msghdr(ctypes.Structure):
-    """struct msghdr"""
-
-    _fields_ = [
-        ("name", ctypes.c_void_p),
-        ("namelen", ctypes.c_uint),
-        ("iov", ctypes.POINTER(Iovec)),
-        ("iovlen", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("controllen", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    ]
 
 
 class Mmsghdr(ctypes.Structure):

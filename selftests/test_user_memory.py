@@ -16,6 +16,7 @@ import ktap
 import net
 import pgm
 import variant
+from msghdr import Iovec, Msghdr
 
 ktap.usual_variants((variant.V4, variant.V6))
 
@@ -25,26 +26,6 @@ ABSURD = (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 47, (1 << 63) - 1,
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
-
-
-class Iovec(ctypes.Structure):
-    """struct iovec"""
-
-    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
-
-
-class Msghdr(ctypes.Structure):
-    """struct msghdr"""
-
-    _fields_ = [
-        ("name", ctypes.c_void_p),
-        ("namelen", ctypes.c_uint),
-        ("iov", ctypes.c_void_p),
-        ("iovlen", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("controllen", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    ]
 
 
 def cliff():
@@ -120,10 +101,10 @@ def test_absurd_lengths():
                 assert got in (0, "EINVAL", "EFAULT"), (option, length, got)
         # More pieces than fit, and lengths whose sum is no length.
         pieces = (Iovec * 2)(Iovec(address, 1 << 62), Iovec(address, 1 << 63))
-        header = Msghdr(iov=ctypes.addressof(pieces), iovlen=2)
+        header = Msghdr(iov=pieces, iovlen=2)
         ktap.equal(outcome("sendmsg", source, ctypes.byref(header), 0), "EINVAL")
         many = (Iovec * 1024)(*[Iovec(address + n, 1) for n in range(1024)])
-        header = Msghdr(iov=ctypes.addressof(many), iovlen=1024)
+        header = Msghdr(iov=many, iovlen=1024)
         buffer.raw = bytes(range(256)) * 256
         ktap.equal(outcome("sendmsg", source, ctypes.byref(header), 0), 1024)
         ktap.equal(bus.recv(2_000), bytes(range(256)) * 4)
@@ -173,7 +154,7 @@ def read_name(session, length):
     data, name, control = poisoned(64), poisoned(128), poisoned(256)
     piece = Iovec(ctypes.addressof(data), 64)
     header = Msghdr(
-        ctypes.addressof(name), 128, ctypes.addressof(piece), 1, ctypes.addressof(control), 256
+        ctypes.addressof(name), 128, ctypes.pointer(piece), 1, ctypes.addressof(control), 256
     )
     ktap.equal(outcome("recvmsg", session, ctypes.byref(header), 0), 7)
     ktap.equal(data.raw, b"message" + bytes([POISON]) * 57)
