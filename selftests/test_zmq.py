@@ -12,7 +12,17 @@ import ktap
 import pgm
 import referee
 import variant
-from zeromq import Scene, finish, line, need, publish, send, whole
+from zeromq import (
+    Scene,
+    finish,
+    line,
+    need,
+    peer_to_tool,
+    publish,
+    send,
+    tool_to_peer,
+    whole,
+)
 
 # pgm:// and epgm://
 ktap.usual_variants((variant.V4, variant.V4_UDP))
@@ -22,21 +32,13 @@ FIRST_PORT = pgm.PORT
 @ktap.test
 def test_zmq_to_tool():
     """The tool prints what a publisher publishes: parts, and messages of several packets."""
-    with Scene() as scene:
-        tool = scene.tool(scene.sink, "recv", "--count", "60")
-        publish(scene.peer(scene.source, "pub"), 0, 60, 4000)
-        whole(finish(tool), range(60), 4000)
+    peer_to_tool()
 
 
 @ktap.test
 def test_tool_to_zmq():
     """A subscriber hears what the tool sends."""
-    with Scene() as scene:
-        subscriber = scene.peer(scene.sink, "sub", last=59, size=4000)
-        tool = scene.tool(scene.source, "send")
-        send(tool, 0, 60, 4000)
-        finish(tool)
-        subscriber.expect("0 60 0")
+    tool_to_peer()
 
 
 @ktap.test

@@ -11,7 +11,17 @@ import ktap
 import pgm
 import referee
 import variant
-from zeromq import LIBRARY, Peer, Scene, finish, need_library, publish, send, whole
+from zeromq import (
+    LIBRARY,
+    Peer,
+    Scene,
+    finish,
+    need_library,
+    peer_to_tool,
+    publish,
+    tool_to_peer,
+    whole,
+)
 
 # pgm:// and epgm://
 ktap.usual_variants((variant.V4, variant.V4_UDP))
@@ -38,17 +48,9 @@ def test_dropin(pair):
 @ktap.test
 def test_tool():
     """The tool and ZeroMQ with the kernel below it, both ways."""
-    with Scene() as scene:
-        tool = scene.tool(scene.sink, "recv", "--count", "60")
-        publish(scene.peer(scene.source, "pub", True), 0, 60, 4000)
-        whole(finish(tool), range(60), 4000)
+    peer_to_tool(True)
     pgm.PORT += 1
-    with Scene() as scene:
-        subscriber = scene.peer(scene.sink, "sub", True, last=59, size=4000)
-        tool = scene.tool(scene.source, "send")
-        send(tool, 0, 60, 4000)
-        finish(tool)
-        subscriber.expect("0 60 0")
+    tool_to_peer(True)
 
 
 @ktap.test

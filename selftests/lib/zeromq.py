@@ -162,6 +162,24 @@ class Scene:
         return peer
 
 
+def peer_to_tool(dropin=False):
+    """The tool prints what a publisher publishes: parts, and messages of several packets."""
+    with Scene() as scene:
+        tool = scene.tool(scene.sink, "recv", "--count", "60")
+        publish(scene.peer(scene.source, "pub", dropin), 0, 60, 4000)
+        whole(finish(tool), range(60), 4000)
+
+
+def tool_to_peer(dropin=False):
+    """A subscriber hears what the tool sends."""
+    with Scene() as scene:
+        subscriber = scene.peer(scene.sink, "sub", dropin, last=59, size=4000)
+        tool = scene.tool(scene.source, "send")
+        send(tool, 0, 60, 4000)
+        finish(tool)
+        subscriber.expect("0 60 0")
+
+
 def publish(peer, first, end, size=0):
     """Lets a peer publish messages, and waits until ZeroMQ has them."""
     peer.order("sent", role="send", size=size, **{"from": first, "to": end})
