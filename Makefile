@@ -70,6 +70,9 @@ demo: lab-modules tool ## one source, three receivers, lossy links, in the guest
 bench: lab-modules ## measure beside UDP and OpenPGM, counted in instructions; ROWS: some of it
 	@tools/bench/run $(ROWS)
 
+bench-profile: lab-modules ## instructions of a message by function; WHAT="--size 64 --wake"
+	@tools/bench/profile/run $(WHAT)
+
 check: ## format, lints, tests on the host and in the guest
 	@tools/check/run $(STEPS)
 
@@ -106,4 +109,4 @@ help: ## this list
 	@echo "Variables: KDIR, LOSS, FAMILY=6 and ENCAP=udp (demo), STEPS (check: some of its steps), ROWS (bench), DESTDIR and PREFIX (install),"
 	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
 
-.PHONY: modules lab-modules tool libpgm storm interop-peer interop demo bench check check-debug conformance rust-metadata install clean help
+.PHONY: modules lab-modules tool libpgm storm interop-peer interop demo bench bench-profile check check-debug conformance rust-metadata install clean help

@@ -3,7 +3,7 @@
 # The virtual machine.
 
 vm_run() {
-	local timeout=3600 memory=2048 cpus=2 out='' console='' append='' exact='' debug='' status
+	local timeout=3600 memory=2048 cpus=2 out='' console='' append='' exact='' plugin='' debug='' status
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--timeout) timeout=$2 && shift 2 ;;
@@ -13,6 +13,7 @@ vm_run() {
 		--console) console=$2 && shift 2 ;;
 		--append) append=$2 && shift 2 ;;
 		--exact) exact=yes && shift ;;
+		--plugin) plugin=$2 && shift 2 ;;
 		--debug) debug=yes && shift ;;
 		--) shift && break ;;
 		-*) die "run: unknown option $1." ;;
@@ -79,6 +80,7 @@ vm_boot() {
 		-virtfs "local,path=$VM_JOB,mount_tag=job,security_model=none"
 	)
 	[ -z "$out" ] || args+=(-virtfs "local,path=$out,mount_tag=out,security_model=none")
+	[ -z "$plugin" ] || args+=(-plugin "$plugin")
 
 	vm_carry "$VM_JOB/carrier" "${QEMU[@]}" "${args[@]}"
 }
