@@ -84,6 +84,10 @@ pub(crate) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
 
 /// Does all that is due: timers, deliveries, transmissions; then arms the timer.
 pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
+    if sk.is_released() {
+        // SAFETY: The lock is held.
+        return unsafe { timer::cancel(sk.as_ptr()) };
+    }
     link::look(sk, now);
     set_rate(sk, now);
     account::set_ceilings(sk);

@@ -150,6 +150,13 @@ pub(crate) struct State {
     pub(crate) account: Account,
 }
 
+impl State {
+    /// Whether [`crate::close::release`] took it out of the world.
+    pub(crate) fn is_released(&self) -> bool {
+        self.ended && self.closing.is_none() && matches!(self.receive, Receive::Idle)
+    }
+}
+
 /// Converts a socket pointer of the kernel's.
 pub(crate) fn pgm(sk: *mut b::sock) -> Option<NonNull<PgmSock>> {
     NonNull::new(sk.cast())

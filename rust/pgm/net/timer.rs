@@ -93,7 +93,9 @@ pub(crate) unsafe fn arm(sk: *mut PgmSock, at: Instant) {
     }
 }
 
-/// Stops the timer. One that is just firing finds the socket closed.
+/// Stops the timer for good: nothing arms it again. While its function runs for the last time, an
+/// armed timer cannot be stopped: [`crate::engine::turn`] comes here again for a socket that was
+/// released, so that the timer does not hold it until it is due.
 ///
 /// # Safety
 ///
@@ -101,8 +103,27 @@ pub(crate) unsafe fn arm(sk: *mut PgmSock, at: Instant) {
 pub(crate) unsafe fn cancel(sk: *mut PgmSock) {
     // SAFETY: As in `arm`; the caller still has a reference of its own.
     unsafe {
-        if b::hrtimer_try_to_cancel(addr_of_mut!((*sk).timer)) == 1 {
-            b::pgm_sock_put(sk.cast());
+        let timer = addr_of_mut!((*sk).timer);
+        loop {
+            match b::hrtimer_try_to_cancel(timer) {
+                0 => return,
+                1 => return b::pgm_sock_put(sk.cast()),
+                _ => {}
+            }
+            match (*sk).firing.0.load(Ordering::Relaxed) {
+                // It will come to the socket after us, and here.
+                Progress::BEFORE => return,
+                // It is who calls. If it was armed meanwhile it fires at once instead, and finds
+                // nothing to do.
+                Progress::INSIDE => {
+                    if b::pgm_timer_queued(timer) {
+                        b::pgm_timer_start(timer, 0);
+                    }
+                    return;
+                }
+                // It is about to return, or to begin.
+                _ => core::hint::spin_loop(),
+            }
         }
     }
 }
