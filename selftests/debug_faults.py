@@ -6,9 +6,9 @@ Needs a kernel with CONFIG_FAULT_INJECTION (fail-nth), which the debug kernel ha
 """
 
 import contextlib
+import ctypes
 import errno
 import os
-import pathlib
 import select
 import socket
 import struct
@@ -16,87 +16,18 @@ import sys
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
+import diag
+import faults
 import ktap
 import net
+import msghdr
 import pgm
+import variant
 
-FAIL_NTH = "/proc/thread-self/fail-nth"
-DEBUGFS = pathlib.Path("/sys/kernel/debug")
-MOST = 400  # requests of one call
+ktap.usual_variants(variant.ALL)
+
+LIBC = ctypes.CDLL(None, use_errno=True)
 WINDOW = (50_000, 100, 0)
-# What pgm(7) says of memory that is short. Copies to and from the caller fail as well.
-SHORT = {errno.ENOMEM, errno.ENOBUFS, errno.EFAULT}
-
-
-def need_faults():
-    """The module, and a kernel that refuses memory on request, in silence."""
-    pgm.need_module()
-    if not os.path.exists(FAIL_NTH):
-        raise ktap.Skip("the kernel cannot inject faults")
-    if not (DEBUGFS / "failslab").exists():
-        net.run("mount", "-t", "debugfs", "none", DEBUGFS)
-    for kind in DEBUGFS.glob("fail*"):
-        for file, value in (("verbose", "0"), ("ignore-gfp-wait", "N")):
-            with contextlib.suppress(OSError):  # not each has each
-                (kind / file).write_text(value, encoding="ascii")
-
-
-class Fault:
-    """Something that this thread asks the kernel for is refused."""
-
-    def __init__(self):
-        self.fd = os.open(FAIL_NTH, os.O_RDWR)
-
-    def arm(self, nth):
-        """The nth from now on."""
-        os.pwrite(self.fd, b"%d" % nth, 0)
-
-    def left(self):
-        """How many are left to go; then none is refused any more."""
-        try:
-            left = int(os.pread(self.fd, 20, 0).split(b"\0")[0])
-        except OSError:
-            left = 1  # it hit this very call
-        with contextlib.suppress(OSError):
-            os.pwrite(self.fd, b"0", 0)
-        os.pwrite(self.fd, b"0", 0)
-        return left
-
-
-def each_fault(call, undo=None, allowed=SHORT):
-    """Has the 1st, 2nd, ... request of a call refused until the call needs no more of them.
-
-    The call may succeed all the same; what it returned goes to `undo`. Says how many there were.
-    """
-    fault, failed = Fault(), 0
-    for nth in range(1, MOST):
-        value = problem = None
-        fault.arm(nth)
-        try:
-            value = call()
-        except OSError as error:
-            problem = error
-        left = fault.left()
-        if problem:
-            known = problem.errno in allowed
-            assert known, f"request {nth}: {errno.errorcode[problem.errno]}"
-            failed += 1
-        elif undo:
-            undo(value)
-        if left:
-            assert not problem, f"{problem} without a fault"
-            ktap.note(f"{nth - 1} refused, {failed} calls failed")
-            os.close(fault.fd)
-            return nth - 1
-    raise AssertionError(f"more than {MOST} requests")
-
-
-@contextlib.contextmanager
-def balanced():
-    """No socket is left behind."""
-    before = pgm.in_use()
-    yield
-    ktap.wait_for(lambda: pgm.in_use() <= before, "no socket is left", 20)
 
 
 def close(sock):
@@ -107,15 +38,15 @@ def close(sock):
 @ktap.test
 def test_socket():
     """socket()"""
-    with balanced():
+    with faults.balanced():
         # An inode or a descriptor may be wanting, too.
-        each_fault(pgm.pgm_socket, close, SHORT | {errno.ENFILE, errno.EMFILE})
+        faults.each_fault(pgm.pgm_socket, close, faults.SHORT | faults.NO_FILE)
 
 
 @ktap.test
 def test_bind_join_listen():
     """bind(), a join and listen() on one socket, until each has worked."""
-    with balanced(), net.shared() as lan:
+    with faults.balanced(), net.shared() as lan:
 
         def fresh():
             sock = pgm.pgm_socket(lan.hosts[1])
@@ -139,7 +70,7 @@ def test_bind_join_listen():
                     done.append(1)
 
             # The kernel cannot find the device without a route, for which memory is short.
-            each_fault(call, allowed=SHORT | {errno.ENODEV})
+            faults.each_fault(call, allowed=faults.SHORT | {errno.ENODEV})
             sock.close()
         with pgm.listener(lan.hosts[1]) as listening, pgm.source(lan.hosts[0], None, WINDOW) as source:
             source.send(b"works")
@@ -149,7 +80,7 @@ def test_bind_join_listen():
 @ktap.test
 def test_connect():
     """connect(), which the same socket tries until it works."""
-    with balanced(), net.shared() as lan:
+    with faults.balanced(), net.shared() as lan:
         sock = pgm.pgm_socket(lan.hosts[0])
         pgm.set_window(sock, *WINDOW)
         connected = []
@@ -159,16 +90,16 @@ def test_connect():
                 sock.connect((pgm.GROUP, pgm.PORT))
                 connected.append(1)
 
-        each_fault(call)
+        faults.each_fault(call)
         ktap.equal(sock.getpeername()[1], pgm.PORT)
         close(sock)
 
 
 @contextlib.contextmanager
-def transfer(lan, **options):
+def transfer(lan, millis=1000):
     """A source and its accepted session."""
     with pgm.listener(lan.hosts[1]) as listening:
-        source = pgm.source(lan.hosts[0], None, (50_000, 5_000, 0), **options)
+        source = pgm.source(lan.hosts[0], None, (50_000, millis, 0))
         source.send(b"hello")
         session, _ = pgm.accept(listening)
         ktap.equal(session.recv(10), b"hello")
@@ -186,7 +117,7 @@ def sized(source, size):
 def send(how):
     """send(): packets may be lost on the way, which is repaired; a call that failed sent nothing."""
     make, size = how
-    with balanced(), net.shared() as lan, transfer(lan) as (source, session):
+    with faults.balanced(), net.shared() as lan, transfer(lan, 5000) as (source, session):
         sndbuf = source.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         way, sent = make(source, size), []
 
@@ -197,7 +128,7 @@ def send(how):
 
         receiver = pgm.Background(pgm.receive_all, session)
         # Softirqs of this thread are refused memory as well: sockets miss what is repaired then.
-        each_fault(call)
+        faults.each_fault(call)
         ktap.equal(source.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), sndbuf)
         source.shutdown(socket.SHUT_WR)
         pgm.same([data[:4] for data in receiver.result()], sent)
@@ -207,8 +138,8 @@ def send(how):
 @ktap.test
 def test_corked_send():
     """MSG_MORE: a message is sent as a whole or waits for its last piece."""
-    with balanced(), net.shared() as lan, transfer(lan) as (source, session):
-        each_fault(lambda: source.send(bytes(3000), socket.MSG_MORE))
+    with faults.balanced(), net.shared() as lan, transfer(lan) as (source, session):
+        faults.each_fault(lambda: source.send(bytes(3000), socket.MSG_MORE))
         source.send(b"end")
         pieces = session.recv(1 << 17)
         assert pieces.endswith(b"end") and (len(pieces) - 3) % 3000 == 0, len(pieces)
@@ -217,7 +148,7 @@ def test_corked_send():
 @ktap.test
 def test_recv_poll_options():
     """recv(), poll() and options read and written."""
-    with balanced(), net.shared() as lan, transfer(lan) as (source, session):
+    with faults.balanced(), net.shared() as lan, transfer(lan) as (source, session):
         for call in (
             lambda: source.send(bytes(100)) and session.recv(200),
             lambda: select.select([source, session], [source], [], 0),
@@ -229,13 +160,111 @@ def test_recv_poll_options():
             source.getsockname,
             session.getpeername,
         ):
-            each_fault(call)
+            faults.each_fault(call)
+
+
+@ktap.test
+def test_batches():
+    """sendmmsg() and recvmmsg(): each message that they say was taken is one."""
+    with faults.balanced(), net.shared() as lan, transfer(lan) as (source, session):
+        into = [ctypes.create_string_buffer(3000) for _ in range(3)]
+        sent, got = [], bytearray()  # the copy of a message may fail after its first packets
+
+        def calls(function, sock, vector, *rest):
+            count = function(sock.fileno(), vector, 3, *rest)
+            if count < 0:
+                raise OSError(ctypes.get_errno(), function.__name__)
+            return count
+
+        def send():
+            texts = [struct.pack("!I", len(sent) + n) + bytes(n * 1000) for n in range(3)]
+            out = [ctypes.create_string_buffer(text, len(text)) for text in texts]
+            sent.extend(texts[: calls(LIBC.sendmmsg, source, msghdr.batch(out), 0)])
+
+        def receive():
+            # The kernel keeps the error of a message behind others for the next call.
+            session.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            vector, count = msghdr.batch(into), 0
+            with contextlib.suppress(BlockingIOError):
+                count = calls(LIBC.recvmmsg, session, vector, socket.MSG_DONTWAIT, None)
+            for buffer, entry in zip(into[:count], vector):
+                got.extend(buffer.raw[: entry.len])
+
+        faults.each_fault(send)
+        sent_bytes = b"".join(sent)
+        while len(got) < len(sent_bytes):
+            ktap.wait_for(lambda: select.select([session], [], [], 0)[0], "more comes")
+            faults.each_fault(receive)
+        assert got == sent_bytes
+
+
+@ktap.test
+def test_close():
+    """close() ends each kind of socket, whatever is refused to it: it cannot be tried again."""
+    with faults.balanced(), net.shared() as lan:
+        one, two = lan.hosts
+
+        def session():
+            with pgm.listener(two) as listening, pgm.source(one, None, WINDOW) as source:
+                source.send(b"x")
+                accepted = pgm.accept(listening)[0]
+                close(source)
+                return accepted
+
+        def source():
+            sock = pgm.source(one, None, WINDOW)
+            sock.send(bytes(5000))
+            return sock
+
+        def listener():
+            sock = pgm.listener(two)
+            with pgm.source(one, None, WINDOW) as waits:
+                waits.send(b"x")
+                ktap.wait_for(lambda: select.select([sock], [], [], 0)[0], "a session waits")
+                close(waits)
+            return sock
+
+        def corked():
+            sock = pgm.source(one, None, WINDOW)
+            sock.send(bytes(5000), socket.MSG_MORE)
+            return sock
+
+        for make in (session, source, listener, corked, lambda: pgm.datagram(two)):
+            fresh = [make()]
+            faults.each_fault(lambda: os.close(fresh.pop().detach()), lambda _: fresh.append(make()), set())
+            fresh.pop().close()
+
+
+@ktap.test
+def test_views():
+    """/proc/net/pgm, sock_diag(7) and /proc/sys/net/pgm, read and written."""
+    pgm.need_diag()
+    with net.shared() as lan, transfer(lan):
+
+        def read(name):
+            with lan.hosts[1], open(f"/proc/thread-self/net/{name}", encoding="ascii") as file:
+                return file.read()
+
+        for name in ("pgm/sources", "pgm/receivers", "pgm/snmp", "protocols"):
+            faults.each_fault(lambda: read(name), allowed=faults.SHORT | faults.NO_FILE)
+            assert read(name)
+
+        def dump():
+            return len(list(diag.messages(lan.hosts[1], family=variant.now().family)))
+
+        faults.each_fault(dump, allowed=faults.SHORT | faults.NO_FILE)
+        assert dump() >= 2
+        for value in (7000, 6000):
+            setting = "net/pgm/repair_max_ms"
+            faults.each_fault(lambda: lan.hosts[1].sysctl(setting, value), allowed=faults.SHORT | faults.NO_FILE)
+            with lan.hosts[1], open(f"/proc/sys/{setting}", encoding="ascii") as file:
+                ktap.equal(int(file.read()), value)
 
 
 @ktap.test
 def test_accept():
     """accept() that cannot give a session keeps it for the next call."""
-    with balanced(), net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
+    with faults.balanced(), net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
         pgm.timeouts(listening, 5)
         sources, sessions = [], []
 
@@ -247,14 +276,14 @@ def test_accept():
 
         offer()
 
-        fault = Fault()
-        for nth in range(1, MOST):
+        fault = faults.Fault()
+        for nth in range(1, faults.MOST):
             fault.arm(nth)
             try:
                 sessions.append(listening.accept()[0])
             except OSError as error:
                 fault.left()
-                assert error.errno in SHORT | {errno.ENFILE, errno.EMFILE}, error
+                assert error.errno in faults.SHORT | faults.NO_FILE, error
                 if error.errno == errno.EFAULT:
                     offer()  # its name could not be told, so that it was closed
                 ktap.wait_for(lambda: select.select([listening], [], [], 0)[0], "it still waits")
@@ -271,4 +300,4 @@ def test_accept():
 
 
 if __name__ == "__main__":
-    ktap.main(need_faults)
+    ktap.main(faults.need)

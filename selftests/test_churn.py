@@ -6,7 +6,6 @@ PGM_ROUNDS says how often; without it, a few times.
 """
 
 import contextlib
-import ctypes
 import functools
 import os
 import pathlib
@@ -17,8 +16,6 @@ import struct
 import sys
 import threading
 import time
-import traceback
-import warnings
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
@@ -29,13 +26,10 @@ import pgm
 import slab
 import variant
 import wire
+from module import Module
+from traffic import LIBC, MESSAGE, WINDOW, Child, drink, exchange, killed_in_turn, stream
 
 ROUNDS = int(os.environ.get("PGM_ROUNDS", "0"))
-LIBC = ctypes.CDLL(None, use_errno=True)
-DELETE_MODULE, FINIT_MODULE = 176, 313  # x86-64
-PR_SET_PDEATHSIG = 1
-WINDOW = (20_000, 100, 0)  # a closed source lingers for so long only
-MESSAGE = bytes(1000)
 KILOBYTES = 512  # that per-CPU lists may keep; and less than a byte for each of many rounds
 
 
@@ -49,38 +43,6 @@ def churn(usual, **how):
         return function
 
     return mark
-
-
-class Child:
-    """A function in a process of its own."""
-
-    def __init__(self, function, *args):
-        sys.stdout.flush()
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-            self.pid = os.fork()  # while other threads run; the child calls little
-        if not self.pid:
-            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            status = 1
-            try:
-                function(*args)
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-
-    def signal(self, number):
-        """Sends a signal."""
-        os.kill(self.pid, number)
-
-    def wait(self):
-        """Its exit status, or the signal that ended it as a negative number."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def kill(self):
-        """SIGKILL, and waits."""
-        self.signal(signal.SIGKILL)
-        return self.wait()
 
 
 def held():
@@ -101,55 +63,7 @@ def flat():
     ktap.note(f"{held() - before:+} bytes")
 
 
-def exchange(lan):
-    """All is well: a message from end to end, on a port where nothing lingers."""
-    where = (pgm.GROUP, pgm.PORT + 1000)
-    with pgm.listener(lan.hosts[1], where) as listening:
-        with pgm.source(lan.hosts[0], where, WINDOW) as source:
-            source.send(bytes(5000))
-            session, _ = pgm.accept(listening)
-            with session:
-                ktap.equal(session.recv(6000), bytes(5000))
-
-
-def stream(host, **how):
-    """Sends for ever."""
-    with pgm.source(host, window=WINDOW, **how) as source:
-        while True:
-            source.send(MESSAGE)
-
-
-def drink(host):
-    """Takes and reads what comes, for ever."""
-    with pgm.listener(host) as listening:
-        while True:
-            session, _ = pgm.accept(listening)
-            with session, contextlib.suppress(OSError):
-                while session.recv(2000):
-                    pass
-
-
 # --- the module first: later cases keep pgm_diag loaded
-
-
-class Module:
-    """The module, loaded and unloaded without the help of a program."""
-
-    def __init__(self):
-        self.path = os.environ.get("PGM_KO") or net.run("modinfo", "-n", "pgm").strip()
-
-    def load(self):
-        """finit_module(2)"""
-        fd = os.open(self.path, os.O_RDONLY)
-        try:
-            return LIBC.syscall(FINIT_MODULE, fd, b"", 0) == 0
-        finally:
-            os.close(fd)
-
-    @staticmethod
-    def unload():
-        """delete_module(2)"""
-        return LIBC.syscall(DELETE_MODULE, b"pgm", os.O_NONBLOCK) == 0
 
 
 def open_and_close(host):
@@ -193,14 +107,15 @@ def test_module_comes_and_goes(rounds):
         while loads < rounds:
             assert time.monotonic() < deadline, f"only {loads} loads"
             if module.unload():
-                assert module.load(), os.strerror(ctypes.get_errno())
+                error = module.load()
+                assert not error, os.strerror(error)
                 loads += 1
             else:
                 busy += 1
                 time.sleep(0.001)
     ktap.note(f"{loads} times, {busy} times busy")
     if not pgm.loaded():
-        assert module.load()
+        ktap.equal(module.load(), 0)
     with net.shared() as lan:
         exchange(lan)
 
@@ -247,18 +162,7 @@ def test_processes_are_killed(rounds):
     with net.shared() as lan:
         exchange(lan)
         with flat():
-            sender = receiver = None
-            for n in range(rounds):
-                sender = sender or Child(stream, lan.hosts[0])
-                receiver = receiver or Child(drink, lan.hosts[1])
-                time.sleep(random.uniform(0.01, 0.1))
-                if n % 3 != 1:
-                    sender = sender.kill() and None
-                if n % 3 != 0:
-                    receiver = receiver.kill() and None
-            for child in (sender, receiver):
-                if child:
-                    child.kill()
+            killed_in_turn(lan, rounds, lambda: time.sleep(random.uniform(0.01, 0.1)))
         exchange(lan)
 
 

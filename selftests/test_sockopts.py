@@ -303,22 +303,6 @@ def test_bind_to_device():
                 ktap.equal(session.recv(10), b"x")
 
 
-class Mmsghdr(ctypes.Structure):
-    """struct mmsghdr"""
-
-    _fields_ = [("header", Msghdr), ("len", ctypes.c_uint)]
-
-
-def batch(buffers):
-    """An array of struct mmsghdr, one for each buffer."""
-    array = (Mmsghdr * len(buffers))()
-    for entry, buffer in zip(array, buffers):
-        vector = Iovec(ctypes.addressof(buffer), len(buffer))
-        entry.header.iov = ctypes.pointer(vector)
-        entry.header.iovlen = 1
-    return array
-
-
 @ktap.test
 def test_batches():
     """sendmmsg() and recvmmsg(): one message each."""
@@ -328,11 +312,11 @@ def test_batches():
         with source, session:
             texts = [b"a" * n for n in (1, 3000, 10)]
             out = [ctypes.create_string_buffer(text, len(text)) for text in texts]
-            vector = batch(out)
+            vector = msghdr.batch(out)
             ktap.equal(libc.sendmmsg(source.fileno(), vector, 3, 0), 3)
             ktap.equal([entry.len for entry in vector], [1, 3000, 10])
             into = [ctypes.create_string_buffer(4000) for _ in range(3)]
-            vector = batch(into)
+            vector = msghdr.batch(into)
             ktap.equal(libc.recvmmsg(session.fileno(), vector, 3, 0, None), 3)
             got = [buffer.raw[: entry.len] for buffer, entry in zip(into, vector)]
             ktap.equal(got, texts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What sendmsg() and recvmsg() of the C library take."""
+"""What sendmsg(), sendmmsg() and their like of the C library take."""
 
 import ctypes
 
@@ -22,3 +22,19 @@ class Msghdr(ctypes.Structure):
         ("controllen", ctypes.c_size_t),
         ("flags", ctypes.c_int),
     ]
+
+
+class Mmsghdr(ctypes.Structure):
+    """struct mmsghdr"""
+
+    _fields_ = [("header", Msghdr), ("len", ctypes.c_uint)]
+
+
+def batch(buffers):
+    """An array of struct mmsghdr, one for each buffer."""
+    array = (Mmsghdr * len(buffers))()
+    for entry, buffer in zip(array, buffers):
+        vector = Iovec(ctypes.addressof(buffer), len(buffer))
+        entry.header.iov = ctypes.pointer(vector)
+        entry.header.iovlen = 1
+    return array

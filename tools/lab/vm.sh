@@ -3,7 +3,7 @@
 # The virtual machine.
 
 vm_run() {
-	local timeout=3600 memory=2048 cpus=2 out='' console='' append='' exact='' plugin='' debug='' status
+	local timeout=3600 memory=2048 cpus=2 out='' console='' append='' exact='' plugin='' debug='' pause='' status
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--timeout) timeout=$2 && shift 2 ;;
@@ -14,6 +14,7 @@ vm_run() {
 		--append) append=$2 && shift 2 ;;
 		--exact) exact=yes && shift ;;
 		--plugin) plugin=$2 && shift 2 ;;
+		--pause) pause=$2 && shift 2 ;;
 		--debug) debug=yes && shift ;;
 		--) shift && break ;;
 		-*) die "run: unknown option $1." ;;
@@ -97,12 +98,23 @@ vm_carry() {
 	setpriv --pdeathsig TERM -- timeout -k 5 "$timeout" "$@" </dev/null >"$log" 2>&1 &
 	local carrier=$!
 	trap 'kill "$carrier" 2>/dev/null' INT TERM
+	[ -z "$pause" ] || vm_pause "${pause%,*}" "${pause#*,}" &
 	wait "$carrier" || status=$?
 	[ $((SECONDS - begin)) -lt "$timeout" ] || status=124
 	# Unblocks cat if the carrier never opened its end.
 	: <>"$VM_JOB/output"
 	wait "$cat" || true
 	return "$status"
+}
+
+# vm_pause RUN STOP: stops the guest after each RUN seconds for STOP seconds, once its
+# command runs. Its clock goes on meanwhile. timeout made a process group of it.
+vm_pause() {
+	until [ -e "$VM_JOB/started" ]; do kill -0 "$carrier" && sleep 0.2 || return; done 2>/dev/null
+	while sleep "$1" && kill -STOP -- "-$carrier" 2>/dev/null; do
+		sleep "$2"
+		kill -CONT -- "-$carrier" 2>/dev/null
+	done
 }
 
 # KVM only where a kernel really starts on it: /dev/kvm may open and yet hang.
