@@ -107,13 +107,20 @@ vm_carry() {
 	return "$status"
 }
 
-# vm_pause RUN STOP: stops the guest after each RUN seconds for STOP seconds, once its
-# command runs. Its clock goes on meanwhile. timeout made a process group of it.
+# vm_pause RUN STOP: stops the guest after each RUN seconds for STOP seconds, once its command
+# runs. Its clock goes on meanwhile.
 vm_pause() {
-	until [ -e "$VM_JOB/started" ]; do kill -0 "$carrier" && sleep 0.2 || return; done 2>/dev/null
-	while sleep "$1" && kill -STOP -- "-$carrier" 2>/dev/null; do
+	local guest child
+	until [ -e "$VM_JOB/started" ]; do
+		kill -0 "$carrier" 2>/dev/null || return 0
+		sleep 0.2
+	done
+	# From timeout, setpriv and the like down to QEMU, or to the kernel and what it runs first.
+	guest=("$carrier")
+	while child=$(pgrep -o -P "${guest[-1]}"); do guest+=("$child"); done
+	while sleep "$1" && kill -STOP "${guest[@]}" 2>/dev/null; do
 		sleep "$2"
-		kill -CONT -- "-$carrier" 2>/dev/null
+		kill -CONT "${guest[@]}" 2>/dev/null || true
 	done
 }
 
