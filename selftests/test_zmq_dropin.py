@@ -9,7 +9,6 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
 import ktap
 import pgm
-import referee
 import variant
 from zeromq import (
     LIBRARY,
@@ -25,7 +24,6 @@ from zeromq import (
 
 # pgm:// and epgm://
 ktap.usual_variants((variant.V4, variant.V4_UDP))
-FIRST_PORT = pgm.PORT
 
 
 # Who uses the kernel through tools/libpgm, in place of OpenPGM.
@@ -88,12 +86,6 @@ def test_one_host():
         whole(finish(tool), range(400), 1000)
         for peer in peers:
             peer.expect("0 400 0")
-
-
-@ktap.test(variants=(variant.V4,))
-def test_tshark():
-    """An independent dissector finds nothing malformed in all of these runs."""
-    referee.decoded(range(FIRST_PORT, pgm.PORT + 1))
 
 
 if __name__ == "__main__":

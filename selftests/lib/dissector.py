@@ -52,11 +52,11 @@ def need():
         raise ktap.Skip("no tshark")
 
 
-def decode(file, ports=()):
-    """Decoded for each packet of a capture; UDP ports are a range, or those of the case that runs."""
+def decode(file, *ports):
+    """Decoded for each packet of a capture. PGM is at these UDP ports, else those of the case that
+    runs."""
     command = ["tshark", "-n", "-r", file, "-T", "fields", "-E", "separator=|"]
-    ports = [f"{ports[0]}-{ports[-1]}"] if ports else {variant.UNICAST, variant.MULTICAST}
-    for port in ports:
+    for port in ports or {variant.UNICAST, variant.MULTICAST}:
         command += ["-d", f"udp.port=={port},pgm"]
     for field in FIELDS.values():
         command += ["-e", field]
@@ -65,10 +65,11 @@ def decode(file, ports=()):
     return [Decoded(*line.split("|")) for line in done.stdout.splitlines()]
 
 
-def write(file, packets):
-    """A capture file of wire.Packets that a wire.Capture took."""
-    with open(file, "wb") as out:
-        out.write(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 17, RAW_IP))
+def append(file, packets):
+    """Adds wire.Packets that a wire.Capture took to a capture file."""
+    with open(file, "ab") as out:
+        if not out.tell():
+            out.write(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 17, RAW_IP))
         for packet in packets:
             seconds, length = int(packet.time), len(packet.whole)
             micros = int((packet.time - seconds) * 1e6)

@@ -54,7 +54,7 @@ class Host:
         self.name = name  # of the namespace
         self.addresses = {version: address(number, version) for version in (4, 6)}  # on eth0
         self.mac = f"02:00:0a:4d:00:{number:02x}"
-        self._impaired = set()  # devices
+        self._impaired, self._deaf = set(), set()  # devices
         self._home = threading.local()
 
     @property
@@ -130,9 +130,24 @@ class Host:
         if lines:
             run("tc", "-n", self.name, "-batch", "-", input="\n".join(lines))
 
+    def lose_arriving(self, one_in, device="eth0"):
+        """One of so many packets to groups is lost on arrival, when captures have seen it.
+
+        None makes the device ready, which loses what passes just then.
+        """
+        if one_in is None:
+            self._deaf.add(device)
+            run("tc", "-n", self.name, "qdisc", "add", "dev", device, "clsact")
+            return
+        family, groups = ("ipv6", "ff00::/8") if variant.now().version == 6 else ("ip", "224.0.0.0/4")
+        words = f"filter add dev {device} ingress protocol {family} flower dst_ip {groups}"
+        run("tc", "-n", self.name, *words.split(), *f"action pass random netrand drop {one_in}".split())
+
     def mend(self):
-        """Ends all netem()."""
+        """Ends all netem() and lose_arriving()."""
         self.netem(None, *self._impaired)
+        while self._deaf:
+            run("tc", "-n", self.name, "qdisc", "del", "dev", self._deaf.pop(), "clsact")
 
     def packets(self, device="eth0"):
         """(received, sent) packets of a device."""

@@ -38,6 +38,7 @@ class Timing:
     heartbeats: tuple = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 8.0)
     ambient: float = 0.5
     repeat: float = 0.06  # the shorter one of NAK_RPT_IVL and NAK_RDATA_IVL
+    receivers: int = 1  # of one session at one address, which nothing tells apart
 
 
 def after(one, other):
@@ -106,7 +107,8 @@ def option_faults(packet):
         if not 1 <= (len(listed) - 4) // 4 <= 62:
             yield "OPT-30", f"a list of {len(listed)} bytes"
         steps = [after(b, a) for a, b in zip(packet.numbers, packet.numbers[1:])]
-        if any(step <= 0 for step in steps):
+        # An NCF repeats the list of its NAK.
+        if packet.kind == wire.NAK and any(step <= 0 for step in steps):
             yield "OPT-31", f"numbers {packet.numbers}"
 
 
@@ -121,7 +123,7 @@ class Session:
         self.naks = collections.defaultdict(list)  # number: when
         self.ncfs = collections.defaultdict(list)
         self.repairs = collections.defaultdict(list)
-        self.asked = {}  # (receiver, number): its last NAK
+        self.asked = collections.defaultdict(list)  # (receiver, number): when
         self.last_data = None
         self.spms = self.extra = 0  # since the last data; of them those that were asked for
 
@@ -244,10 +246,12 @@ class Session:
         for number in packet.numbers:
             if self.lead is not None and after(number, self.lead) > 0:
                 yield "RCV-15", f"a NAK for {number}, which was not sent yet"
-            last = self.asked.get((packet.source, number))
-            if last and packet.time - last < self.timing.repeat / 2:
-                yield "NAK-16", f"a NAK for {number} again after {packet.time - last:.4f} s"
-            self.asked[packet.source, number] = packet.time
+            asked = self.asked[packet.source, number]
+            if len(asked) >= self.timing.receivers:
+                elapsed = packet.time - asked[-self.timing.receivers]
+                if elapsed < self.timing.repeat / 2:
+                    yield "NAK-16", f"a NAK for {number} again after {elapsed:.4f} s"
+            asked.append(packet.time)
             self.naks[number].append(packet.time)
 
     def unanswered(self, packet, end):

@@ -13,6 +13,7 @@ sys.path.insert(0, f"{HERE}/../interop")
 import ktap
 import net
 import pgm
+import rules
 import variant
 from referee import Referee
 from zmq_peer import message
@@ -20,6 +21,7 @@ from zmq_peer import message
 TOOL = os.environ.get("PGM_TOOL", "pgm")
 # Where libpgm-5.3.so.0 is that puts the kernel in place of OpenPGM.
 LIBRARY = os.environ.get("PGM_LIB", "/usr/local/lib/pgm")
+ANNOUNCE = 200  # milliseconds
 PEER = os.path.realpath(f"{HERE}/../interop/zmq_peer.py")
 
 
@@ -98,17 +100,19 @@ _peers = {}
 
 
 class Scene:
-    """Two hosts and the processes on them. What the source's device shows is kept for tshark."""
+    """Two hosts and the processes on them. What passes the source's device is judged."""
 
     def __enter__(self):
-        self.shared = net.shared()
+        # On a bridge, which drops packets that the source's device has shown.
+        self.shared = net.shared(3)
         self.lan = self.shared.__enter__()
-        self.source, self.sink = self.lan.hosts
-        self.children = []
+        self.source, self.sink = self.lan.hosts[:2]
+        self.children, self.theirs = [], set()
         # ZeroMQ takes the port of the group for that of UDP.
         variant.UNICAST = variant.MULTICAST = pgm.PORT
-        # Not judged: netem drops packets at the source before they are seen.
-        self.referee = Referee(self.source, judged=False)
+        # While `pgm send` announces a session, it sends eight SPMs.
+        timing = rules.Timing(ambient=ANNOUNCE / 8_000)
+        self.referee = Referee(self.source, self.theirs, timing)
         transport = "epgm" if variant.now().udp else "pgm"
         self.endpoint = f"{transport}://{{}};{pgm.GROUP}:{pgm.PORT}"
         return self
@@ -129,11 +133,12 @@ class Scene:
 
     def tool(self, host, command, *args):
         """pgm send --zmq or pgm recv --zmq; what it prints is text."""
-        where = [f"{pgm.GROUP}:{pgm.PORT}"]
+        group = f"[{pgm.GROUP}]" if ":" in pgm.GROUP else pgm.GROUP
+        where = [f"{group}:{pgm.PORT}"]
         if variant.now().udp:
             where.append(f"--udp={pgm.PORT}")
         if command == "send":
-            args = ("--announce", "200ms", "--linger", "200ms", *args)
+            args = ("--announce", f"{ANNOUNCE}ms", "--linger", "200ms", *args)
         child = host.popen(
             TOOL,
             command,
@@ -153,6 +158,8 @@ class Scene:
     def peer(self, host, role, dropin=False, **order):
         """A publisher that can publish, or a subscriber that has joined."""
         key = (host, dropin)
+        if not dropin:
+            self.theirs.add(host.address)
         if key not in _peers:
             _peers[key] = Peer(host, dropin)
         peer = _peers[key]
@@ -163,21 +170,36 @@ class Scene:
 
 
 def peer_to_tool(dropin=False):
-    """The tool prints what a publisher publishes: parts, and messages of several packets."""
+    """The tool prints what a publisher publishes, parts and messages of several packets, and asks
+    for what 5 % loss in both directions takes."""
     with Scene() as scene:
-        tool = scene.tool(scene.sink, "recv", "--count", "60")
-        publish(scene.peer(scene.source, "pub", dropin), 0, 60, 4000)
-        whole(finish(tool), range(60), 4000)
+        tool = scene.tool(scene.sink, "recv", "--count", "150", "--json")
+        publisher = scene.peer(scene.source, "pub", dropin)
+        publish(publisher, 0, 1)
+        ktap.equal(tool.stdout.readline(), line(0) + "\n")
+        scene.lan.impair(scene.sink, "loss 5%")
+        publish(publisher, 1, 150, 4000)
+        out, err = tool.communicate()
+        ktap.equal(tool.returncode, 0, err)
+        whole(out, range(1, 150), 4000)
+        summary = json.loads(err.split("\n")[-2])
+        assert summary["stats"]["repaired"] > 0, summary
 
 
 def tool_to_peer(dropin=False):
-    """A subscriber hears what the tool sends."""
+    """A subscriber hears what the tool sends, and is repaired."""
     with Scene() as scene:
-        subscriber = scene.peer(scene.sink, "sub", dropin, last=59, size=4000)
-        tool = scene.tool(scene.source, "send")
-        send(tool, 0, 60, 4000)
-        finish(tool)
-        subscriber.expect("0 60 0")
+        subscriber = scene.peer(scene.sink, "sub", dropin, last=149, size=4000)
+        tool = scene.tool(scene.source, "send", "--json")
+        send(tool, 0, 1, 4000)
+        ktap.wait_for(lambda: scene.sink.packets()[0], "the first message")
+        scene.lan.impair(scene.sink, "loss 5%")
+        send(tool, 1, 150, 4000)
+        tool.stdin.close()
+        tool.stdin = None
+        subscriber.expect("0 150 0")
+        summary = json.loads(finish(tool))
+        assert summary["stats"]["rdata"] > 0, summary
 
 
 def publish(peer, first, end, size=0):
