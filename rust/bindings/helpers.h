@@ -227,14 +227,18 @@ int pgm_sdif6(const struct sk_buff *skb);
 /* The payload of a packet in the transmit window, in pages that it shares. */
 struct pgm_pages {
 	unsigned int len;
-	unsigned int count;
+	unsigned short count;
+	/* Bytes in front of the first part, for the packet's header. */
+	unsigned short room;
 	skb_frag_t part[];
 };
 
 void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from);
+unsigned int pgm_append_packet(struct sk_buff *to, const struct pgm_pages *from,
+			       const void *header, unsigned int header_len);
 void pgm_free_pages(struct pgm_pages *pages);
 struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
-				 unsigned int len, u32 *sum);
+				 unsigned int len, unsigned int room, u32 *sum);
 int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from);
 int pgm_transport_offset(const struct sk_buff *skb);
 bool pgm_filter_refuses(struct sock *sk, struct sk_buff *skb);
@@ -297,6 +301,12 @@ void pgm_udp_encap(struct sock *sk,
 		   int (*receive)(struct sock *sk, struct sk_buff *skb));
 void pgm_set_v6only(struct sock *sk);
 void pgm_fill_udp(struct sk_buff *skb, __be16 sport, __be16 dport);
+
+/* segmentation */
+bool pgm_stamps_packets(const struct sock *sk);
+void pgm_gso_limits(const struct dst_entry *dst, bool v6, unsigned int *segments,
+		    unsigned int *bytes);
+void pgm_gso_udp(struct sk_buff *skb, unsigned int size, unsigned int segments);
 
 /* user memory */
 int pgm_from_sockptr(void *dst, sockptr_t src, size_t len);

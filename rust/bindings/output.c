@@ -173,7 +173,7 @@ void pgm_allow_fragments6(struct sk_buff *skb, const struct sock *sk)
 
 void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk)
 {
-	ip_select_ident(net, skb, sk);
+	ip_select_ident_segs(net, skb, sk, skb_shinfo(skb)->gso_segs ?: 1);
 }
 
 void pgm_clear_ipcb(struct sk_buff *skb)
@@ -213,4 +213,31 @@ void pgm_fill_udp(struct sk_buff *skb, __be16 sport, __be16 dport)
 	uh->source = sport;
 	uh->dest = dport;
 	uh->len = htons(skb->len);
+}
+
+bool pgm_stamps_packets(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_tsflags) & SOF_TIMESTAMPING_TX_RECORD_MASK;
+}
+
+/* What one buffer may hold on its way to this device; one packet if it must not be cut there. */
+void pgm_gso_limits(const struct dst_entry *dst, bool v6, unsigned int *segments,
+		    unsigned int *bytes)
+{
+	const struct net_device *dev = dst_dev_rcu(dst);
+	bool may = dev->features & NETIF_F_GSO && !dst_xfrm(dst);
+
+	*segments = may ? READ_ONCE(dev->gso_max_segs) : 1;
+	*bytes = v6 ? READ_ONCE(dev->gso_max_size) : READ_ONCE(dev->gso_ipv4_max_size);
+}
+
+void pgm_gso_udp(struct sk_buff *skb, unsigned int size, unsigned int segments)
+{
+	skb_shinfo(skb)->gso_type = SKB_GSO_UDP_L4;
+	skb_shinfo(skb)->gso_size = size;
+	skb_shinfo(skb)->gso_segs = segments;
+	/* Each segment gets its own checksum where it is cut. */
+	skb->ip_summed = CHECKSUM_PARTIAL;
+	skb->csum_start = skb_transport_header(skb) - skb->head;
+	skb->csum_offset = offsetof(struct udphdr, check);
 }

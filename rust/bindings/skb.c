@@ -129,6 +129,36 @@ void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from)
 	skb_len_add(to, from->len);
 }
 
+unsigned int pgm_append_packet(struct sk_buff *to, const struct pgm_pages *from,
+			       const void *header, unsigned int header_len)
+{
+	struct skb_shared_info *shared = skb_shinfo(to);
+	const skb_frag_t *first = from->part;
+	unsigned int offset, i = shared->nr_frags;
+
+	if (!from->count || header_len > from->room ||
+	    i + from->count > MAX_SKB_FRAGS)
+		return 0;
+	offset = skb_frag_off(first) - header_len;
+	memcpy(skb_frag_address(first) - header_len, header, header_len);
+	/* The packets of one message lie one after the other. */
+	if (skb_can_coalesce(to, i, skb_frag_page(first), offset)) {
+		skb_frag_size_add(&shared->frags[--i],
+				  header_len + skb_frag_size(first));
+	} else {
+		skb_frag_fill_page_desc(&shared->frags[i], skb_frag_page(first),
+					offset, header_len + skb_frag_size(first));
+		skb_frag_ref(to, i);
+	}
+	for (unsigned int part = 1; part < from->count; part++) {
+		shared->frags[++i] = from->part[part];
+		skb_frag_ref(to, i);
+	}
+	shared->nr_frags = i + 1;
+	skb_len_add(to, header_len + from->len);
+	return header_len + from->len;
+}
+
 void pgm_free_pages(struct pgm_pages *pages)
 {
 	while (pages->count)
@@ -137,7 +167,7 @@ void pgm_free_pages(struct pgm_pages *pages)
 }
 
 struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
-				 unsigned int len, u32 *sum)
+				 unsigned int len, unsigned int room, u32 *sum)
 {
 	/* A full memory cgroup is an error, no reason to kill. */
 	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
@@ -152,16 +182,18 @@ struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
 	if (!pages)
 		return NULL;
 	pages->count = 0;
+	pages->room = room;
 	pages->len = 0;
 	while (pages->len < len) {
-		unsigned int n;
+		unsigned int n, skip = pages->count ? 0 : room;
 		__wsum csum = 0;
 		void *to;
 
 		/* sk_page_frag_refill() would cut SO_SNDBUF for good. */
 		if (pages->count == min(most, MAX_SKB_FRAGS) ||
-		    !skb_page_frag_refill(32, pfrag, gfp))
+		    !skb_page_frag_refill(skip + 32, pfrag, gfp))
 			goto fail;
+		pfrag->offset += skip;
 		n = min(len - pages->len, pfrag->size - pfrag->offset);
 		to = page_address(pfrag->page) + pfrag->offset;
 		if (!csum_and_copy_from_iter_full(to, n, &csum, from)) {

@@ -11,12 +11,13 @@ use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Data, Delivery, End};
 use pgm_core::{settings, Destination, Discard, Duration, Instant, Transmit};
-use pgm_wire::{Tsi, HEADER_MAX};
+use pgm_wire::{PacketType, Tsi, HEADER_MAX};
 
 use crate::account;
 use crate::counters::{self, Counter};
 use crate::events::{self, Event};
 use crate::link;
+use crate::net::burst::Burst;
 use crate::net::lock::{BhLock, Locked};
 use crate::net::membership;
 use crate::net::output::{Alert, Path};
@@ -321,6 +322,7 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
     let mut buf = [0u8; HEADER_MAX];
     let mut stalled = None;
     let mut now = now;
+    let mut burst = Burst::EMPTY;
     for _ in 0..BURST {
         // SAFETY: The lock is held.
         let (queued, limit) = unsafe {
@@ -336,8 +338,15 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
         // SAFETY: Constant.
         let encap = unsafe { (*this).encap };
         if let Some(source) = &mut state.source {
+            let more = !encap.is_native() && source.queued_sqns() > 1;
             if let Some(packet) = source.poll_transmit(now, &mut buf) {
                 let payload = packet.payload.map(|payload| payload.as_ptr());
+                if more || !burst.is_empty() {
+                    // SAFETY: The lock is held, a new data packet stays in the window.
+                    if unsafe { gather(&mut burst, this, path, &packet, &buf, payload, more) } {
+                        continue;
+                    }
+                }
                 let alert = state.options.router_alert(!path.group.is_v4(), encap);
                 send(this, path, alert, &packet, &buf, payload);
                 now = timer::now();
@@ -362,12 +371,45 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
             Receive::Idle | Receive::Listener(_) => break,
         }
     }
+    // SAFETY: The lock is held; neither the route nor the encapsulation changed meanwhile.
+    unsafe { burst.flush(this, sk.path) };
     let room_came = sk.source.as_mut().is_some_and(|source| source.room_came());
     if room_came {
         // SAFETY: The lock is held, the socket is live.
         unsafe { b::pgm_wake_writers(sk.sock()) };
     }
     stalled
+}
+
+/// Adds a packet to the burst, or to a new one after that has left. `false`: it goes alone.
+///
+/// # Safety
+///
+/// As for [`Burst::add`] and [`Burst::flush`].
+unsafe fn gather<P>(
+    burst: &mut Burst,
+    sk: *mut PgmSock,
+    path: Path,
+    packet: &Transmit<'_, P>,
+    buf: &[u8],
+    payload: Option<*const b::pgm_pages>,
+    more: bool,
+) -> bool {
+    let header = buf.get(..packet.header_len);
+    // SAFETY: By the caller.
+    unsafe {
+        if let (PacketType::Odata, Some(header), Some(payload)) = (packet.kind, header, payload) {
+            if burst.add(sk, path, header, payload, more) {
+                return true;
+            }
+            if !burst.is_empty() {
+                burst.flush(sk, path);
+                return burst.add(sk, path, header, payload, more);
+            }
+        }
+        burst.flush(sk, path);
+    }
+    false
 }
 
 /// Sends one packet of an engine.

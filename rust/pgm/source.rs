@@ -15,6 +15,7 @@ use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 use crate::cork::Part;
 use crate::counters::{self, Counter};
 use crate::net::address::{self, SocketAddress, ANY4};
+use crate::net::burst::PACKETS_MAX;
 use crate::net::heap::{accounted, KernelHeap};
 use crate::net::lock::{Locked, UserLock};
 use crate::net::output::{self, Path, Way};
@@ -25,14 +26,22 @@ use crate::options;
 use crate::sock::{random_u64, Key, Receive, State};
 use crate::{account, demux, engine, link};
 
-/// Bytes of ODATA header (RFC 3208 §8.2) with OPT_LENGTH, OPT_SYN and OPT_FIN.
-const DATA_HEADER: u32 = 24 + 4 + 4 + 4;
+/// Bytes of ODATA header (RFC 3208 §8.2).
+const FIXED_HEADER: u32 = 24;
+/// What begins the options.
+const LENGTH_OPTION: u32 = 4;
+const FRAGMENT_OPTION: u32 = 16;
+/// With OPT_LENGTH, OPT_SYN and OPT_FIN.
+const DATA_HEADER: u32 = FIXED_HEADER + LENGTH_OPTION + 4 + 4;
 /// The same with OPT_FRAGMENT.
-const FRAGMENT_HEADER: u32 = DATA_HEADER + 16;
+const FRAGMENT_HEADER: u32 = DATA_HEADER + FRAGMENT_OPTION;
 /// OPT_JOIN, on all data of a source that late receivers may ask.
 const JOIN_OPTION: u32 = 8;
 /// A link that cannot carry 64 bytes of payload is no use.
 const TSDU_MIN: u32 = FRAGMENT_HEADER + 64;
+
+/// How long a message waits at most for the next one of the same sendmmsg().
+const HELD: Duration = Duration::from_millis(1);
 
 /// Reads the group and data-destination port that connect() or sendto() was given.
 ///
@@ -337,9 +346,24 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
             unsafe { complete(sk, from, fragments, len)? };
         }
         sk.cork.clear();
-        engine::turn(sk, timer::now());
+        if flags & b::MSG_BATCH == 0 || !hold(sk) {
+            engine::turn(sk, timer::now());
+        }
         return Ok(len as c_int);
     }
+}
+
+/// Lets a message wait for those that sendmmsg() brings next: they leave in one turn. Should they not
+/// come, the timer sends it. `false`: enough wait already.
+fn hold(sk: &mut Locked<'_>) -> bool {
+    let waiting = sk.source.as_ref().map_or(0, |source| source.queued_sqns());
+    if waiting >= PACKETS_MAX {
+        return false;
+    }
+    account::settle(sk);
+    // SAFETY: The lock is held.
+    unsafe { timer::arm(sk.as_ptr(), timer::now().after(HELD)) };
+    true
 }
 
 /// Sends what was gathered, with the `len` bytes of this call at the end.
@@ -364,6 +388,26 @@ unsafe fn complete(
     };
     sk.cork = cork;
     result
+}
+
+/// Bytes in front of a TSDU for the header of its ODATA, so that both lie together in a burst
+/// ([`crate::net::burst`]). The first and the last packet of a session need more, and go alone.
+fn header_room(sk: &Locked<'_>, fragmented: bool) -> u32 {
+    // SAFETY: Constant.
+    if unsafe { (*sk.as_ptr()).encap.is_native() } {
+        return 0;
+    }
+    let fragment = if fragmented { FRAGMENT_OPTION } else { 0 };
+    let join = match sk.options.numbers.get(&settings::LATE_JOIN) {
+        0 => 0,
+        _ => JOIN_OPTION,
+    };
+    let length = if fragment + join > 0 {
+        LENGTH_OPTION
+    } else {
+        0
+    };
+    FIXED_HEADER + length + fragment + join
 }
 
 /// How many packets an APDU of this length takes.
@@ -416,9 +460,10 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
 /// `from` has `len` bytes, and is not kept.
 unsafe fn push(sk: &mut Locked<'_>, from: *mut b::iov_iter, fragments: u32, len: u32) -> Result {
     let this = sk.as_ptr();
+    let room = header_room(sk, fragments > 1);
     if fragments == 1 {
         // SAFETY: By the caller.
-        let (payload, sum) = unsafe { TxPayload::read(this, from, len)? };
+        let (payload, sum) = unsafe { TxPayload::read(this, from, len, room)? };
         let source = sk.source.as_mut().ok_or(EPIPE)?;
         return source
             .push(timer::now(), payload, u16::try_from(len)?, sum, None)
@@ -430,7 +475,7 @@ unsafe fn push(sk: &mut Locked<'_>, from: *mut b::iov_iter, fragments: u32, len:
     for part in parts.iter_mut() {
         let size = mss.min(len.saturating_sub(offset));
         // SAFETY: By the caller.
-        let (payload, sum) = unsafe { TxPayload::read(this, from, size)? };
+        let (payload, sum) = unsafe { TxPayload::read(this, from, size, room)? };
         *part = Some((offset, size, payload, sum));
         offset = offset.saturating_add(size);
     }

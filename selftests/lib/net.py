@@ -159,10 +159,12 @@ class Lan:
     """Some hosts on one network, and what is between them and each host.
 
     Two hosts without a bridge hang on one cable; else every host has a cable to a bridge that
-    floods multicast (no snooping).
+    floods multicast (no snooping). Without `gso` no device takes segments of UDP: what a device sends,
+    loses and shows to a capture is single packets.
     """
 
-    def __init__(self, hosts=2, bridge=None, mtu=1500, arp=False):
+    def __init__(self, hosts=2, bridge=None, mtu=1500, arp=False, gso=False):
+        self.gso = "" if gso else "gso_max_segs 1"
         self.arp = arp  # else the hosts know each other: a lost ARP packet costs a second
         self.bridged = hosts != 2 if bridge is None else bridge
         self.mtu = mtu
@@ -200,8 +202,8 @@ class Lan:
                 "link add br0 type bridge mcast_snooping 0 forward_delay 0 stp_state 0",
                 f"link set br0 mtu {self.mtu} up",
                 *(
-                    f"link add port{n} mtu {self.mtu} type veth "
-                    f"peer name eth0 address {host.mac} mtu {self.mtu} netns {host.name}"
+                    f"link add port{n} mtu {self.mtu} gso_max_segs 1 type veth peer "
+                    f"name eth0 address {host.mac} mtu {self.mtu} {self.gso} netns {host.name}"
                     for n, host in enumerate(self.hosts)
                 ),
                 *(f"link set port{n} master br0 up" for n in range(len(self.hosts))),
@@ -210,13 +212,13 @@ class Lan:
             first, second = self.hosts
             self._batch(
                 first,
-                f"link add eth0 address {first.mac} mtu {self.mtu} type veth "
-                f"peer name eth0 address {second.mac} mtu {self.mtu} netns {second.name}",
+                f"link add eth0 address {first.mac} mtu {self.mtu} {self.gso} type veth peer "
+                f"name eth0 address {second.mac} mtu {self.mtu} {self.gso} netns {second.name}",
             )
         for host in self.hosts:
             self._batch(
                 host,
-                "link set lo up",
+                f"link set lo up {self.gso}",
                 "link set lo multicast on",
                 f"addr add {host.addresses[4]}/24 dev eth0",
                 "link set eth0 up",
@@ -274,14 +276,14 @@ class Lan:
 
 
 @functools.cache
-def _lasting(hosts):
-    return ktap.keep(Lan(hosts))
+def _lasting(hosts, **words):
+    return ktap.keep(Lan(hosts, **words))
 
 
 @contextlib.contextmanager
-def shared(hosts=2):
+def shared(hosts=2, **words):
     """A Lan that the tests of a file share: making one takes a second in an emulator."""
-    lan = _lasting(hosts)
+    lan = _lasting(hosts, **words)
     try:
         yield lan
     finally:

@@ -6,6 +6,7 @@
 use kernel::prelude::*;
 
 pub(crate) mod address;
+pub(crate) mod burst;
 pub(crate) mod heap;
 pub(crate) mod lock;
 pub(crate) mod membership;

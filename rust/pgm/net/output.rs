@@ -179,7 +179,7 @@ impl Way {
     /// # Safety
     ///
     /// `sk` is locked.
-    unsafe fn cached(sk: *mut b::sock, source: Addr) -> Option<Self> {
+    pub(super) unsafe fn cached(sk: *mut b::sock, source: Addr) -> Option<Self> {
         // SAFETY: By the caller; the reference is ours.
         let route = unsafe { b::pgm_cached_dst(sk, cookie_of(sk).map_or(0, |cookie| *cookie)) };
         (!route.is_null()).then_some(Self {
@@ -233,6 +233,15 @@ impl Way {
             }
         };
         mtu.min(u32::from(u16::MAX))
+    }
+
+    /// How many packets, and bytes, a buffer may hold for its interface.
+    pub(super) fn gso_limits(&self) -> (u32, u32) {
+        let _guard = ReadGuard::new();
+        let (mut packets, mut bytes) = (1, 0);
+        // SAFETY: As in `device`.
+        unsafe { b::pgm_gso_limits(self.route.0, !self.source.is_v4(), &mut packets, &mut bytes) };
+        (packets, bytes)
     }
 
     /// The source's address on this way. RFC 3208 §8.1: the path NLA is an address of the source,
@@ -357,35 +366,76 @@ pub(crate) unsafe fn send(
         mtu: path.mtu,
         alert,
         udp: (port != 0).then_some((encap.ucast, port)),
+        segments: Segments::ONE,
     };
     let len = u32::try_from(header.len())?;
     // SAFETY: The skb is new and ours until it is sent; what is copied to is room that skb_put()
     // just made.
+    unsafe {
+        let skb = allocate(len)?;
+        let to = b::skb_put(skb, len).cast::<u8>();
+        core::ptr::copy_nonoverlapping(header.as_ptr(), to, header.len());
+        if let Some(payload) = payload {
+            b::pgm_share_pages(skb, payload);
+        }
+        if let Some(sqn) = completes {
+            b::pgm_tx_timestamp(skb, sk, sqn.get());
+        }
+        packet.send(skb)
+    }
+}
+
+/// A buffer with room for `len` bytes and what goes in front of them.
+pub(super) fn allocate(len: u32) -> Result<*mut b::sk_buff> {
+    // SAFETY: A new skb has room for what it was made for.
     unsafe {
         let skb = b::pgm_alloc_skb(HEADROOM + len, b::GFP_ATOMIC_);
         if skb.is_null() {
             return Err(ENOBUFS);
         }
         b::pgm_skb_reserve(skb, HEADROOM as i32);
-        let to = b::skb_put(skb, len).cast::<u8>();
-        core::ptr::copy_nonoverlapping(header.as_ptr(), to, header.len());
-        if let Some(payload) = payload {
-            b::pgm_share_pages(skb, payload);
-        }
-        if packet.udp.is_some() {
-            b::skb_push(skb, UDP_HEADER as u32);
-        }
-        b::pgm_reset_transport(skb);
-        b::skb_set_owner_w(skb, sk);
-        b::pgm_clear_ipcb(skb);
-        b::pgm_set_tx_meta(skb, sk);
-        if let Some(sqn) = completes {
-            b::pgm_tx_timestamp(skb, sk, sqn.get());
-        }
-        match daddr {
-            Addr::V4(_) => packet.send4(skb),
-            Addr::V6(_) => packet.send6(skb),
-        }
+        Ok(skb)
+    }
+}
+
+/// Packets in one buffer, all but the last of `size` bytes; IP, UDP or the device cuts it.
+#[derive(Clone, Copy)]
+pub(super) struct Segments {
+    pub(super) size: u32,
+    pub(super) count: u32,
+}
+
+impl Segments {
+    /// An ordinary buffer.
+    const ONE: Self = Self { size: 0, count: 1 };
+}
+
+/// Sends data packets of an encapsulated socket to its group in one buffer.
+///
+/// # Safety
+///
+/// `sk` is locked; `way` is its route, `skb` was made by [`allocate`] and becomes IP's.
+pub(super) unsafe fn send_segments(
+    sk: *mut PgmSock,
+    way: Way,
+    path: Path,
+    skb: *mut b::sk_buff,
+    segments: Segments,
+) -> Result {
+    // SAFETY: By the caller.
+    unsafe {
+        let encap = (*sk).encap;
+        let packet = Outgoing {
+            sk: sk.cast(),
+            way,
+            destination: Destination::Group,
+            daddr: path.group,
+            mtu: path.mtu,
+            alert: None,
+            udp: Some((encap.ucast, encap.mcast)),
+            segments,
+        };
+        packet.send(skb)
     }
 }
 
@@ -400,6 +450,7 @@ struct Outgoing {
     alert: Alert,
     /// Source and destination port.
     udp: Option<(u16, u16)>,
+    segments: Segments,
 }
 
 impl Outgoing {
@@ -407,6 +458,29 @@ impl Outgoing {
         match self.udp {
             None => b::IPPROTO_PGM as u8,
             Some(_) => b::IPPROTO_UDP as u8,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `skb` begins at the PGM header; it is ours and becomes IP's. The socket is locked.
+    unsafe fn send(self, skb: *mut b::sk_buff) -> Result {
+        // SAFETY: By the caller.
+        unsafe {
+            if self.udp.is_some() {
+                b::skb_push(skb, UDP_HEADER as u32);
+            }
+            b::pgm_reset_transport(skb);
+            b::skb_set_owner_w(skb, self.sk);
+            b::pgm_clear_ipcb(skb);
+            b::pgm_set_tx_meta(skb, self.sk);
+            if self.segments.count > 1 {
+                b::pgm_gso_udp(skb, self.segments.size, self.segments.count);
+            }
+            match self.daddr {
+                Addr::V4(_) => self.send4(skb),
+                Addr::V6(_) => self.send6(skb),
+            }
         }
     }
 
@@ -430,6 +504,7 @@ impl Outgoing {
             destination,
             mtu,
             udp,
+            segments,
             ..
         } = self;
         let skb = skb.into_raw();
@@ -455,7 +530,9 @@ impl Outgoing {
                 u32::from((*inet).pmtudisc),
                 b::IP_PMTUDISC_DO | b::IP_PMTUDISC_PROBE
             );
-            let fits = (*skb).len <= limit && b::pgm_dont_fragment(sk, way.route.0) != 0;
+            // Packets that share a buffer fit, or they would not be in it.
+            let fits = (segments.count > 1 || (*skb).len <= limit)
+                && b::pgm_dont_fragment(sk, way.route.0) != 0;
             (*ip).frag_off = if forbidden || fits {
                 (b::IP_DF as u16).to_be()
             } else {

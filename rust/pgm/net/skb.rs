@@ -258,7 +258,8 @@ unsafe impl Send for TxPayload {}
 const TX_OVERHEAD: u32 = 128;
 
 impl TxPayload {
-    /// Copies the next `len` bytes of the message, and sums them on the way.
+    /// Copies the next `len` bytes of the message, and sums them on the way. In front of them `room`
+    /// bytes stay free for a header.
     ///
     /// # Safety
     ///
@@ -267,11 +268,12 @@ impl TxPayload {
         sk: *mut PgmSock,
         from: *mut b::iov_iter,
         len: u32,
+        room: u32,
     ) -> Result<(Self, Sum)> {
         let mut sum = 0u32;
         // SAFETY: The copy checks the user's memory; the pages are ours.
         let payload = unsafe {
-            let pages = b::pgm_read_pages(sk.cast(), from, len, &mut sum);
+            let pages = b::pgm_read_pages(sk.cast(), from, len, room, &mut sum);
             if b::pgm_is_err(pages.cast()) {
                 return Err(Error::from_errno(b::pgm_ptr_err(pages.cast()) as i32));
             }
@@ -289,8 +291,8 @@ impl TxPayload {
 
     fn cost(&self) -> i32 {
         // SAFETY: The pages are ours.
-        let len = unsafe { (*self.as_ptr()).len };
-        len.wrapping_add(TX_OVERHEAD) as i32
+        let (len, room) = unsafe { ((*self.as_ptr()).len, (*self.as_ptr()).room) };
+        len.wrapping_add(room.into()).wrapping_add(TX_OVERHEAD) as i32
     }
 }
 
