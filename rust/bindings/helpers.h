@@ -306,6 +306,7 @@ void pgm_fill_udp(struct sk_buff *skb, __be16 sport, __be16 dport);
 bool pgm_stamps_packets(const struct sock *sk);
 void pgm_gso_limits(const struct dst_entry *dst, bool v6, unsigned int *segments,
 		    unsigned int *bytes);
+bool pgm_more_segments(struct sk_buff *skb);
 void pgm_gso_udp(struct sk_buff *skb, unsigned int size, unsigned int segments);
 
 /* user memory */

@@ -117,6 +117,15 @@ int pgm_sdif6(const struct sk_buff *skb)
 	return inet6_sdif(skb);
 }
 
+/* UDP cuts a buffer into a list, and walks it as it is. */
+bool pgm_more_segments(struct sk_buff *skb)
+{
+	bool more = skb->next;
+
+	skb_mark_not_on_list(skb);
+	return more;
+}
+
 void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from)
 {
 	unsigned int i;

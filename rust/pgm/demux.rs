@@ -61,7 +61,7 @@ impl Label {
 /// Called by IP in a softirq, in an RCU read section, with an skb that is ours now.
 pub(crate) unsafe extern "C" fn receive(skb: *mut b::sk_buff) -> c_int {
     // SAFETY: By the caller.
-    unsafe { enter(skb, 0) };
+    unsafe { enter(skb, 0, false) };
     0
 }
 
@@ -73,16 +73,17 @@ pub(crate) unsafe extern "C" fn receive(skb: *mut b::sk_buff) -> c_int {
 pub(crate) unsafe extern "C" fn receive_udp(sk: *mut b::sock, skb: *mut b::sk_buff) -> c_int {
     // SAFETY: By the caller; UDP saw to it that its header is there.
     unsafe {
+        let more = b::pgm_more_segments(skb);
         b::skb_pull_rcsum(skb, UDP_HEADER);
-        enter(skb, b::pgm_sk_num(sk));
+        enter(skb, b::pgm_sk_num(sk), more);
     }
     0
 }
 
 /// # Safety
 ///
-/// As for [`receive`]; the data begin at the PGM header.
-unsafe fn enter(skb: *mut b::sk_buff, udp: u16) {
+/// As for [`receive`]; the data begin at the PGM header. `more`: the next packet comes at once.
+unsafe fn enter(skb: *mut b::sk_buff, udp: u16, more: bool) {
     // SAFETY: The skb is ours; its device belongs to a live namespace.
     unsafe {
         let net = b::pgm_skb_net(skb);
@@ -92,7 +93,7 @@ unsafe fn enter(skb: *mut b::sk_buff, udp: u16) {
             return;
         };
         (*netns::of(net)).received.fetch_add(1, Ordering::Relaxed);
-        if let Err((discard, skb)) = dispatch(net, skb, udp) {
+        if let Err((discard, skb)) = dispatch(net, skb, udp, more) {
             netns::count_discard(net, discard);
             if let Some(skb) = skb {
                 skb.discard();
@@ -124,6 +125,7 @@ unsafe fn dispatch(
     net: *const b::net,
     mut skb: SkBuff,
     udp: u16,
+    more: bool,
 ) -> Result<(), (Discard, Option<SkBuff>)> {
     let copy = match HeaderCopy::new(&mut skb) {
         Ok(copy) => copy,
@@ -148,6 +150,7 @@ unsafe fn dispatch(
         packet: &packet,
         skb: Some(skb),
         last: None,
+        more,
     };
     if label.multicast {
         // SAFETY: Inside the read section.
@@ -197,6 +200,8 @@ struct Delivery<'a> {
     packet: &'a Packet<'a>,
     skb: Option<SkBuff>,
     last: Option<NonNull<PgmSock>>,
+    /// See [`input::deliver`].
+    more: bool,
 }
 
 impl Delivery<'_> {
@@ -205,7 +210,7 @@ impl Delivery<'_> {
             // SAFETY: Found inside the read section that still lasts; a socket keeps its namespace.
             unsafe {
                 match skb.share() {
-                    Some(clone) => input::deliver(earlier, self.packet, clone),
+                    Some(clone) => input::deliver(earlier, self.packet, clone, self.more),
                     None => {
                         let net = b::pgm_sock_net(earlier.as_ptr().cast());
                         netns::count_discard(net, Discard::NoMemory);
@@ -220,7 +225,7 @@ impl Delivery<'_> {
         match (self.last, self.skb) {
             (Some(sk), Some(skb)) => {
                 // SAFETY: As in `add`.
-                unsafe { input::deliver(sk, self.packet, skb) };
+                unsafe { input::deliver(sk, self.packet, skb, self.more) };
                 None
             }
             (_, skb) => skb,

@@ -8,7 +8,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::Place;
-use pgm_core::{settings, Discard, Instant};
+use pgm_core::{settings, Discard, Duration, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
 use crate::account;
@@ -24,10 +24,15 @@ use crate::netns;
 use crate::sock::{self, PeersEngine, PgmSock, Receive, State};
 use crate::{engine, listener};
 
+/// How long a socket waits at most for the rest of a buffer that is cut.
+const HELD: Duration = Duration::from_millis(1);
+
+/// `more`: another packet out of the same buffer comes at once, most likely for the same socket.
+///
 /// # Safety
 ///
 /// `sk` was found in an RCU read section that still lasts, in a softirq; no socket lock is held.
-pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkBuff) {
+pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkBuff, more: bool) {
     let sock: *mut b::sock = sk.as_ptr().cast();
     // SAFETY: By the caller. The policy is asked for now, since a packet of the backlog has no device.
     unsafe {
@@ -41,7 +46,7 @@ pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkB
             netns::count_discard(b::pgm_sock_net(sock), Discard::Filtered);
             return;
         }
-        deliver_locked(sk, BhLock::new(sk), packet, skb);
+        deliver_locked(sk, BhLock::new(sk), packet, skb, more);
     }
 }
 
@@ -52,7 +57,7 @@ pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkB
 /// As for [`deliver`], but the listener's lock is held.
 pub(crate) unsafe fn deliver_nested(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkBuff) {
     // SAFETY: By the caller.
-    unsafe { deliver_locked(sk, BhLock::new_nested(sk), packet, skb) };
+    unsafe { deliver_locked(sk, BhLock::new_nested(sk), packet, skb, false) };
 }
 
 /// # Safety
@@ -63,9 +68,10 @@ unsafe fn deliver_locked(
     mut lock: BhLock<'_>,
     packet: &Packet<'_>,
     skb: SkBuff,
+    more: bool,
 ) {
     if let Some(mut state) = lock.state() {
-        receive(&mut state, packet, skb);
+        receive(&mut state, packet, skb, more);
         return;
     }
     let sock: *mut b::sock = sk.as_ptr().cast();
@@ -99,16 +105,22 @@ pub(crate) unsafe extern "C" fn backlog(sk: *mut b::sock, skb: *mut b::sk_buff) 
 fn reread(sk: &mut Locked<'_>, mut skb: SkBuff) {
     let copy = HeaderCopy::new(&mut skb);
     if let Ok(packet) = copy.as_ref().map_err(|d| *d).and_then(HeaderCopy::packet) {
-        receive(sk, &packet, skb);
+        receive(sk, &packet, skb, false);
     }
 }
 
-/// Feeds the packet to the engine it is for, and lets the engine work.
-fn receive(sk: &mut Locked<'_>, packet: &Packet<'_>, skb: SkBuff) {
+/// Feeds the packet to the engine it is for, and lets the engine work. With data out of a buffer it
+/// works once for all; should the last one not come here, the timer does it.
+fn receive(sk: &mut Locked<'_>, packet: &Packet<'_>, skb: SkBuff, more: bool) {
     let now = timer::now();
     if let Err(discard) = feed(sk, now, packet, skb) {
         // SAFETY: The socket keeps its namespace.
         unsafe { netns::count_discard(b::pgm_sock_net(sk.sock()), discard) };
+    }
+    if more && matches!(packet.body, Body::Odata(_)) {
+        // SAFETY: The lock is held.
+        unsafe { timer::arm(sk.as_ptr(), now.after(HELD)) };
+        return;
     }
     engine::turn(sk, now);
 }

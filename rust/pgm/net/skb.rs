@@ -121,7 +121,9 @@ impl SkBuff {
     /// The bytes of header, body and options, made contiguous.
     pub(crate) fn pgm_header(&mut self) -> Result<&[u8], Discard> {
         let total = self.len();
-        let mut need = 16.min(total);
+        // So much at once as most headers have: to make bytes contiguous costs more than to have more
+        // of them.
+        let mut need = 64.min(total);
         // Each round learns of a longer part: of a NAK its start, two NLAs of IPv6 in two rounds each,
         // where its options end, and the options.
         for _ in 0..8 {
