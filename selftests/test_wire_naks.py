@@ -43,6 +43,12 @@ class Losing:
         self.lead += count
         return list(range(first, self.lead + 1)), self.source.spm(1, self.lead)
 
+    def prove(self, sock):
+        """The session lasts for a second: then it may ask for more than a few packets."""
+        time.sleep(1.05)
+        self.send()
+        ktap.equal(sock.recv(10), b"%d" % self.lead)
+
     def lose_in_back_off(self, count=1):
         """As lose(), and the NAK for it has not left for a while."""
         while True:
@@ -342,6 +348,7 @@ def test_bulk_loss():
     # req: NAK-22 OPT-30 OPT-31 RCV-20
     count = 4_000
     with receiver(rpt_ivl=2_000) as (sock, losing):
+        losing.prove(sock)
         numbers, _ = losing.lose(count)
         naks, asked = [], []
         while len(asked) < count:

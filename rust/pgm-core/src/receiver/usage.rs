@@ -15,6 +15,11 @@ use crate::time::{Duration, Instant};
 /// How long a session must last to be proven.
 const PROOF: Duration = Duration::from_secs(1);
 
+/// Missing numbers that a session which is not proven may ask for at a time: two NAKs and their lists.
+/// One forged edge is answered by so much, at an address of the forger's choice, and leaves most of
+/// the owner's NAK states to others (RFC 3208 §10).
+pub(super) const UNPROVEN_MISSING_MAX: u32 = 126;
+
 /// What sessions hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -82,7 +87,12 @@ impl<P, H: Heap> Receiver<P, H> {
     /// The owner's ceilings, for the calls that follow. Of what is above them already nothing is given
     /// up.
     pub fn set_ceilings(&mut self, ceilings: &Ceilings) {
-        let naks = ceilings.naks_of(self.is_proven()).min(MISSING_MAX);
+        let most = if self.is_proven() {
+            MISSING_MAX
+        } else {
+            UNPROVEN_MISSING_MAX
+        };
+        let naks = ceilings.naks_of(self.is_proven()).min(most);
         self.window
             .limit_absent(u16::try_from(naks).unwrap_or(u16::MAX));
     }

@@ -5,6 +5,8 @@
 use super::*;
 use crate::memory::counted::{held, Counted};
 use crate::paged::steps;
+use crate::receiver::rxw::MISSING_MAX;
+use crate::receiver::usage::UNPROVEN_MISSING_MAX;
 use crate::ring::RING_MAX;
 
 /// Sessions of a datagram socket, polled as the owner does but without the checks of the other tests,
@@ -212,6 +214,24 @@ fn nak_states_stay_below_the_ceiling_and_none_is_stuck() {
     socket.wait(ms(300));
     assert_eq!(socket.peers.usage().naks, 1_000);
     assert_eq!((socket.apdus.len(), socket.losses), (1_502, 0));
+}
+
+// attack: A-14
+#[test]
+fn an_edge_that_may_be_forged_is_answered_by_few_naks() {
+    let mut socket = Socket::new(10);
+    socket.spm(1, 1, 5).unwrap();
+    socket.spm(1, 2, 50_000).unwrap();
+    socket.wait(ms(150));
+    assert_eq!(socket.peers.usage().naks, UNPROVEN_MISSING_MAX);
+    let naks = socket.peers.stats().naks_sent;
+    assert!((2..=4).contains(&naks), "{naks} NAKs");
+    // The same of a source that went on for a second.
+    socket.prove(2);
+    socket.spm(2, 1, 50_000).unwrap();
+    socket.wait(ms(150));
+    let session = socket.peers.get(tsi(2)).unwrap();
+    assert_eq!(session.usage().naks, MISSING_MAX);
 }
 
 #[test]
