@@ -45,7 +45,7 @@ def transfer(lan):
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(pgm.listener(there))
         datagram = stack.enter_context(pgm.datagram(there))
-        source = stack.enter_context(pgm.source(here, window=(20_000, 300, 0)))
+        source = stack.enter_context(pgm.source(here, window=(20_000, 1_000 * ktap.SLOW, 0)))
         source.send(bytes(4000))
         session = stack.enter_context(pgm.accept(listening)[0])
         ktap.equal(len(session.recv(5000)), 4000)

@@ -354,6 +354,7 @@ class Background(threading.Thread):
 
     def result(self, timeout=50):
         """Waits for the end of the thread."""
+        timeout *= ktap.SLOW
         self.join(timeout)
         if self.is_alive():
             raise AssertionError(f"{self.function.__name__} is still running after {timeout} s")
