@@ -25,7 +25,7 @@ SECONDS = int(os.environ.get("PGM_CALLS_SECONDS", "5"))
 SEED = int(os.environ.get("PGM_CALLS_SEED", "1"))
 THREADS = 4
 # Without success of these the calls went nowhere.
-DEEP = ("socket", "bind", "connect", "listen", "accept", "send", "recv", "setsockopt", "read /proc")
+DEEP = ("socket", "bind", "connect", "listen", "accept", "send", "recv", "setsockopt", "read /proc", "io_uring")
 
 
 def storm(lan, program, seed, seconds):

@@ -2,7 +2,8 @@
 /*
  * Random system calls on PGM sockets, from several threads at once that share
  * their descriptors, so that any call meets any other: close() and accept(),
- * setsockopt() and send(). Usage: calls SEED SECONDS THREADS
+ * setsockopt() and send(); directly and by io_uring, whose threads of the kernel
+ * go on while the caller does something else. Usage: calls SEED SECONDS THREADS
  *
  * A signal ends every call that blocks. Prints how often each call was made
  * and how often it succeeded.
@@ -30,10 +31,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ring.h"
+
 #define SLOTS 24
 #define THREADS_MAX 16
 #define BUFFER (1 << 17)
 #define PORT 7300
+#define PENDING 8
 
 static atomic_int slots[SLOTS];
 static atomic_bool over;
@@ -42,22 +46,34 @@ static int some_file;
 enum call {
 	SOCKET, BIND, CONNECT, LISTEN, ACCEPT, SEND, SENDMSG, SENDMMSG, SENDFILE,
 	RECV, RECVMSG, RECVMMSG, POLL, EPOLL, SHUTDOWN, CLOSE, DUP, FORK,
-	SETSOCKOPT, GETSOCKOPT, IOCTL, NAME, FCNTL, PROC, CALLS,
+	SETSOCKOPT, GETSOCKOPT, IOCTL, NAME, FCNTL, PROC, URING, CALLS,
 };
 
 static const char *const names[CALLS] = {
 	"socket", "bind", "connect", "listen", "accept", "send", "sendmsg",
 	"sendmmsg", "sendfile", "recv", "recvmsg", "recvmmsg", "poll", "epoll",
 	"shutdown", "close", "dup", "fork", "setsockopt", "getsockopt", "ioctl",
-	"getsockname", "fcntl", "read /proc",
+	"getsockname", "fcntl", "read /proc", "io_uring",
 };
 
 static atomic_ulong made[CALLS], succeeded[CALLS];
+
+/* What a ring may still use while the next calls are made. */
+struct pending {
+	struct msghdr message;
+	struct iovec iov[5];
+	struct sockaddr_storage name;
+	char control[256];
+	socklen_t len;
+};
 
 struct worker {
 	pthread_t thread;
 	uint64_t state;
 	char *buffer;
+	bool has_ring;
+	struct ring ring;
+	struct pending pending[PENDING];
 };
 
 static uint32_t any(struct worker *w)
@@ -376,6 +392,71 @@ static void look(struct worker *w, int fd)
 	}
 }
 
+/* Hands a call to the ring, and takes what others have come to. */
+static void by_ring(struct worker *w)
+{
+	static const uint8_t operations[] = {
+		IORING_OP_SENDMSG, IORING_OP_SENDMSG, IORING_OP_RECVMSG, IORING_OP_RECVMSG,
+		IORING_OP_SENDMSG_ZC, IORING_OP_SEND, IORING_OP_RECV, IORING_OP_ACCEPT,
+		IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_POLL_ADD, IORING_OP_SHUTDOWN,
+		IORING_OP_ASYNC_CANCEL, IORING_OP_SOCKET,
+	};
+	struct pending *p = &w->pending[below(w, PENDING)];
+	int operation = PICK(w, operations), fd = some(w);
+	struct io_uring_sqe *sqe = ring_entry(&w->ring);
+	struct io_uring_cqe cqe;
+
+	sqe->opcode = operation;
+	sqe->fd = fd;
+	sqe->flags = below(w, 2) ? 0 : IOSQE_ASYNC;
+	sqe->user_data = operation;
+	switch (operation) {
+	case IORING_OP_SENDMSG:
+	case IORING_OP_SENDMSG_ZC:
+	case IORING_OP_RECVMSG:
+		compose(w, &p->message, p->iov, &p->name, p->control, sizeof(p->control));
+		sqe->addr = (unsigned long)&p->message;
+		sqe->len = 1;
+		sqe->msg_flags = some_flags(w);
+		if (operation == IORING_OP_RECVMSG && !below(w, 8))
+			sqe->ioprio = IORING_RECV_MULTISHOT;
+		break;
+	case IORING_OP_SEND:
+	case IORING_OP_RECV:
+		sqe->addr = (unsigned long)w->buffer;
+		sqe->len = some_length(w);
+		sqe->msg_flags = some_flags(w);
+		break;
+	case IORING_OP_ACCEPT:
+		sqe->accept_flags = below(w, 2) ? SOCK_NONBLOCK : 0;
+		sqe->ioprio = below(w, 8) ? 0 : IORING_ACCEPT_MULTISHOT;
+		break;
+	case IORING_OP_CONNECT:
+		sqe->off = some_name(w, family_of(w, fd), &p->name);
+		sqe->addr = (unsigned long)&p->name;
+		break;
+	case IORING_OP_POLL_ADD:
+		sqe->poll32_events = any(w);
+		break;
+	case IORING_OP_SHUTDOWN:
+		sqe->len = below(w, 4);
+		break;
+	case IORING_OP_ASYNC_CANCEL:
+		sqe->cancel_flags = IORING_ASYNC_CANCEL_FD | (below(w, 2) ? IORING_ASYNC_CANCEL_ALL : 0);
+		break;
+	default:
+		sqe->fd = below(w, 2) ? AF_INET : AF_INET6;
+		sqe->off = SOCK_RDM;
+		sqe->len = IPPROTO_PGM;
+	}
+	ring_submit(&w->ring);
+	while (ring_completion(&w->ring, &cqe)) {
+		done(URING, cqe.res);
+		if (cqe.user_data == IORING_OP_ACCEPT || cqe.user_data == IORING_OP_SOCKET)
+			keep(w, cqe.res);
+	}
+}
+
 static void act(struct worker *w, bool may_fork);
 
 /* A child has the same sockets, and leaves in the middle of what it does. */
@@ -404,7 +485,7 @@ static void act(struct worker *w, bool may_fork)
 	socklen_t len;
 	off_t offset = 0;
 
-	switch (below(w, 40)) {
+	switch (below(w, 46)) {
 	case 0 ... 3:
 		make(w);
 		break;
@@ -467,6 +548,11 @@ static void act(struct worker *w, bool may_fork)
 	case 35 ... 37:
 		get_option(w, fd);
 		break;
+	case 38 ... 43:
+		/* A child would share the ring of its parent. */
+		if (w->has_ring && may_fork)
+			by_ring(w);
+		break;
 	default:
 		look(w, fd);
 	}
@@ -506,6 +592,7 @@ int main(int argc, char **argv)
 	for (n = 0; n < threads; n++) {
 		workers[n].state = strtoull(argv[1], NULL, 0) * THREADS_MAX + n;
 		workers[n].buffer = calloc(1, BUFFER);
+		workers[n].has_ring = ring_setup(&workers[n].ring);
 		pthread_create(&workers[n].thread, NULL, work, &workers[n]);
 	}
 	while (time(NULL) < end) {
