@@ -6,6 +6,7 @@ PGM_ROUNDS says how often; without it, a few times.
 """
 
 import contextlib
+import ctypes
 import functools
 import os
 import pathlib
@@ -194,14 +195,14 @@ def test_interface_is_removed(rounds):
             second_cable(lan)
             port = pgm.PORT + 1 + n % 100
             how = pgm.multicast(interface=one.index("eth1"))
-            with (
-                pgm.source(one, (pgm.GROUP, port), WINDOW, **how) as source,
-                pgm.datagram(two, (pgm.ANY, port), two.index("eth1")) as bus,
-                pgm.datagram(two, (pgm.GROUP, port), two.index("eth1")) as listening,
-            ):
+            with contextlib.ExitStack() as stack:
+                # It listens before a packet can make a datagram socket of it.
+                listening = stack.enter_context(pgm.datagram(two, (pgm.GROUP, port), two.index("eth1")))
+                listening.listen(5)
+                source = stack.enter_context(pgm.source(one, (pgm.GROUP, port), WINDOW, **how))
+                bus = stack.enter_context(pgm.datagram(two, (pgm.ANY, port), two.index("eth1")))
                 for sock in (source, bus, listening):
                     pgm.timeouts(sock, 2, 2)
-                listening.listen(5)
                 threads = [
                     pgm.Background(try_to, lambda s=source: s.send(MESSAGE)),
                     pgm.Background(try_to, lambda b=bus: b.recv(2000)),

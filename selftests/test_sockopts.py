@@ -13,10 +13,10 @@ import sys
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 
 import ktap
+import msghdr
 import net
 import pgm
 import wire
-from msghdr import Iovec, Msghdr
 from probe import Probe
 
 SO_DETACH_FILTER = 27
