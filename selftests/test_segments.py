@@ -158,6 +158,19 @@ def test_mtu():
 
 
 @ktap.test
+def test_same_host():
+    """A receiver on the source's own host gets the packets, too."""
+    with net.shared(gso=True) as lan, pgm.source(lan.hosts[0]) as source:
+        with pgm.listener(lan.hosts[0]) as listening:
+            source.send(b"begin")
+            receiver, _ = pgm.accept(listening)
+            with receiver:
+                ktap.equal(receiver.recv(10), b"begin")
+                exchange(source, receiver, [os.urandom(9_000 + n) for n in range(3)])
+                ktap.equal(pgm.stats(receiver)["missing"], 0)
+
+
+@ktap.test
 def test_time_stamps():
     """A socket that asks for time stamps gets one for each message, so its packets go alone."""
     with net.shared(gso=True) as lan, session(lan) as (source, receiver):

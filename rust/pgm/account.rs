@@ -4,7 +4,8 @@
 //!
 //! A socket posts what it holds at the end of each turn, under its lock, so that there is one place
 //! that charges and none that can forget to give back. Ceilings are looked at before something is
-//! taken; they may be exceeded by what one packet, or one call of send(), brings to each processor.
+//! taken; they may be exceeded by what one buffer of packets, or one call of send(), brings to each
+//! processor.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
