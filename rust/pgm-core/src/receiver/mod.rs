@@ -168,7 +168,8 @@ impl<P, H: Heap> Receiver<P, H> {
             Body::Polr(_) | Body::Nnak(_) | Body::Ack(_) => Err(Discard::UnexpectedType),
         };
         // Packets that fit nothing we know are no sign of life: a source that started again under the
-        // same TSI, or a forged jump of the window, lets the session expire and begin anew. Nor is
+        // same TSI and is not known by its SPMs, or a forged jump of the window, lets the session
+        // expire and begin anew. Nor is
         // what our parent says when it may have lost the source itself.
         let foreign = matches!(
             result,

@@ -14,6 +14,17 @@ const DAMPING: Duration = Duration::from_secs(1);
 const LEAP: u32 = 64;
 const SPM_IVL: Duration = Duration::from_millis(1);
 
+/// How an SPM fits those before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It continues them.
+    Next,
+    /// Its source has been counting anew for a while.
+    Anew,
+    /// It is out of sequence.
+    Refused,
+}
+
 /// SPMs that continue each other.
 #[derive(Clone, Copy)]
 struct Line {
@@ -64,37 +75,37 @@ impl Sequence {
         self.line.map(|line| line.last)
     }
 
-    /// Whether an SPM is in sequence: newer than the last one that was (§6.2).
+    /// How an SPM fits: in sequence if newer than the last one that was (§6.2).
     ///
     /// One that leaps ahead could shut all others out, so it waits for company; and should a forged
     /// one have come first, those it shut out are believed again. Either way it takes SPMs that
     /// continue each other for a second while none continues the old sequence: a source that counts
     /// anew gets through, and one that still speaks is not talked down.
-    pub(super) fn admit(&mut self, now: Instant, sqn: Sqn) -> bool {
+    pub(super) fn admit(&mut self, now: Instant, sqn: Sqn) -> Heard {
         let Some(line) = &mut self.line else {
             self.line = Some(Line::new(now, sqn));
-            return true;
+            return Heard::Next;
         };
         if line.continues(now, sqn) {
             line.hear(now, sqn);
             self.other = None;
-            return true;
+            return Heard::Next;
         }
         if sqn == line.last {
-            return false;
+            return Heard::Refused;
         }
         match &mut self.other {
             Some(other) if other.continues(now, sqn) => {
                 other.hear(now, sqn);
                 if now.since(other.began) >= DAMPING {
                     self.line = self.other.take();
-                    return true;
+                    return Heard::Anew;
                 }
             }
             Some(other) if other.last == sqn => {}
             other => *other = Some(Line::new(now, sqn)),
         }
-        false
+        Heard::Refused
     }
 }
 

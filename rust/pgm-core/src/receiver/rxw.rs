@@ -310,6 +310,11 @@ impl<P, H: Heap> Window<P, H> {
         }
     }
 
+    /// One past the highest number received, or the trailing edge.
+    pub(super) fn received(&self) -> Sqn {
+        self.highest.map_or(self.trail, Sqn::next)
+    }
+
     /// Where data packet `sqn` would go; `next` is the number that delivery waits for.
     pub(super) fn place(&self, sqn: Sqn, next: Sqn) -> Place {
         if !in_window(sqn, self.trail) {

@@ -7,6 +7,7 @@ use pgm_wire::{Options, Spm, Sqn};
 use crate::discard::Discard;
 use crate::memory::Heap;
 use crate::receiver::join::{history, is_windowless};
+use crate::receiver::parent::Heard;
 use crate::receiver::rxw::newer;
 use crate::receiver::stats::count;
 use crate::receiver::Receiver;
@@ -37,8 +38,16 @@ impl<P, H: Heap> Receiver<P, H> {
         if !windowless && spm.lead.next().before(spm.trail) {
             return Err(Discard::SpmWindow);
         }
-        if !self.sequence.admit(now, spm.sqn) {
-            return Err(Discard::SpmOutOfSequence);
+        match self.sequence.admit(now, spm.sqn) {
+            Heard::Refused => return Err(Discard::SpmOutOfSequence),
+            Heard::Anew if self.is_behind(spm) => {
+                // RFC 3208 §3.1 rules this out: the source counts SPMs and data anew under the TSI
+                // it had. What it was it will not be again, as if it had fallen silent.
+                self.ending.expired = true;
+                self.cut();
+                return Ok(());
+            }
+            Heard::Anew | Heard::Next => {}
         }
         count(&mut self.stats.spms);
         if self.is_node(spm.path) {
@@ -67,6 +76,12 @@ impl<P, H: Heap> Receiver<P, H> {
             self.ending.fin = true;
         }
         Ok(())
+    }
+
+    /// Whether the source says that it has not sent yet what we have had.
+    fn is_behind(&self, spm: &Spm) -> bool {
+        let window = &self.window;
+        window.is_open() && (is_windowless(spm) || newer(window.received(), spm.lead.next()))
     }
 
     fn spm_window(&mut self, spm: &Spm, join: Option<Sqn>) {

@@ -32,6 +32,7 @@ mod poll;
 mod reception;
 mod reference;
 mod refused;
+mod restart;
 mod rollback;
 mod session;
 mod spm;

@@ -410,8 +410,10 @@ pub(super) fn apply<H: Heap>(rig: &mut Rig<H>, model: &mut Model, op: &Op) -> Re
                 },
             };
             let result = rig.spm_raw(op.sqn, wire(op.trail), wire(op.lead), PATH, options);
-            // Which SPMs count is shown elsewhere.
-            if result != Err(Discard::SpmOutOfSequence) {
+            // Which SPMs count, and which show that the source began again, is shown elsewhere.
+            if rig.rx.ending.expired {
+                model.expire();
+            } else if result != Err(Discard::SpmOutOfSequence) {
                 model.spm(op);
             }
         }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sources that begin again under the TSI they had (RFC 3208 §3.1 rules them out).
+
+use super::*;
+
+const NONE: SpmOptions = SpmOptions {
+    join: None,
+    fin: false,
+    rst: None,
+    parity_prm: None,
+    curr_tgsize: None,
+    nak_bo_ivl: None,
+    nak_bo_rng: None,
+    nbr_unreach: false,
+    crqst: None,
+};
+
+/// Twenty messages from 0 on, and SPM_SQN 50.
+fn started() -> Rig {
+    let mut rig = Rig::new();
+    rig.spm_raw(50, 0, u32::MAX, PATH, NONE).unwrap();
+    for sqn in 0..20 {
+        rig.odata_trail(sqn, 0).unwrap();
+    }
+    assert_eq!(rig.take_out(), singles(0..20));
+    rig
+}
+
+/// SPMs of a source that has sent `lead`, counted from `sqn` on, 300 ms apart.
+fn spms(rig: &mut Rig, sqn: u32, lead: u32, count: u32) {
+    for n in 0..count {
+        let _ = rig.spm_raw(sqn + n, 0, lead, PATH, NONE);
+        rig.wait(ms(300));
+    }
+}
+
+// req: RCV-26
+#[test]
+fn a_source_that_counts_anew_ends_the_session() {
+    // It has sent nothing yet, a part, all but one.
+    for lead in [u32::MAX, 5, 18] {
+        let mut rig = started();
+        let _ = rig.odata_trail(0, 0);
+        spms(&mut rig, 0, lead, 4);
+        assert_eq!(rig.take_out(), []);
+        spms(&mut rig, 4, lead, 1);
+        assert_eq!(rig.take_out(), [Out::End(End::Expired)], "{lead}");
+    }
+}
+
+// req: RCV-26, RCV-27
+#[test]
+fn the_live_source_outweighs_what_looks_like_another_one() {
+    let mut rig = started();
+    for n in 1..20 {
+        let _ = rig.spm_raw(n, 0, 3, PATH, NONE);
+        rig.wait(ms(400));
+        rig.spm_raw(50 + n, 0, 19, PATH, NONE).unwrap();
+        rig.wait(ms(400));
+    }
+    // Nor is it another one because an SPM from ahead was forged.
+    rig.spm_raw(100, 0, 19, PATH, NONE).unwrap();
+    spms(&mut rig, 70, 19, 6);
+    assert_eq!(rig.take_out(), []);
+    rig.odata_trail(20, 0).unwrap();
+    assert_eq!(rig.take_out(), singles([20]));
+}
