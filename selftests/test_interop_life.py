@@ -3,6 +3,7 @@
 """OpenPGM and we: ends, restarts, late joiners, who asks for repairs, and one host for all."""
 
 import contextlib
+import errno
 import os
 import struct
 import sys
@@ -66,6 +67,35 @@ def test_openpgm_starts_anew():
                 pass
             for session in sessions:
                 session.close()
+
+
+@ktap.test
+def test_openpgm_starts_anew_with_the_same_tsi():
+    """A source that counts anew under the TSI it had ends the session, and begins another one."""
+    # req: RCV-26
+    again = {"sport": 7_777, "gsi": 1, "ambient_spm": 30_000}
+    with net.shared(5) as lan, pgm.listener(lan.hosts[1]) as listening:
+        one = lan.hosts[0]
+        with Peer("source", one, **again) as source:
+            source.send(*FIRST)
+            session, _ = pgm.accept(listening)
+            pgm.same([session.recv(1 << 16) for _ in FIRST], FIRST)
+            ktap.wait_for(lambda: pgm.stats(session)["spms"] > 60, "it has sent many SPMs")
+            before = source.tsi
+        with Peer("source", one, **again) as source, session:
+            ktap.equal(source.tsi, before)
+            try:
+                raise AssertionError(f"the first session got {session.recv(1 << 16)}")
+            except TimeoutError as error:
+                ktap.equal(error.errno, errno.ETIMEDOUT)
+            ktap.equal(session.recv(10), b"", "after the end")
+            session.close()
+            source.send(*SECOND)
+            session, _ = pgm.accept(listening)
+            ktap.equal(pgm.tsi(session), before)
+            pgm.same([session.recv(1 << 16) for _ in SECOND], SECOND)
+            source.close()
+            session.close()
 
 
 @ktap.each({"we_end": False, "we_reset": True})

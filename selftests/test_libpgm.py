@@ -70,7 +70,7 @@ def test_programs_of_openpgm():
     openpgm.need()
     os.environ["LD_LIBRARY_PATH"] = LIBRARY  # for what is started from here on
     try:
-        exchange.exchange(False, 1, 1, 1)
+        exchange.exchange(False, 1, 1, (1,))
     finally:
         del os.environ["LD_LIBRARY_PATH"]
 

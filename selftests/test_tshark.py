@@ -21,7 +21,9 @@ import variant
 import wire
 from probe import Probe
 
-ktap.usual_variants(variant.ALL)
+# tshark takes long to start. What the tests of interoperation capture over all variants is decoded
+# outside of the guest.
+ktap.usual_variants((variant.V4, variant.V6_UDP))
 
 LAST = b"the very last message"
 WANTED = (wire.SPM, wire.ODATA, wire.RDATA, wire.NAK, wire.NCF)

@@ -28,6 +28,9 @@
 
 #define FILES 8
 
+/* No options of the library: the port of the TSI, and what its GSI is made of; 0: of its own. */
+enum { SPORT = -1, GSI = -2 };
+
 /*
  * Every NAME, and its value for the short tests that we run. What the rate lets
  * through in a millisecond has to hold a whole message: pgm_send() says
@@ -38,6 +41,8 @@ static struct setting {
 	int option;
 	int value;
 } settings[] = {
+	{ "sport", SPORT, 0 },
+	{ "gsi", GSI, 0 },
 	{ "rcvbuf", SO_RCVBUF, 1 << 22 },
 	{ "mtu", PGM_MTU, 1500 },
 	{ "txw_sqns", PGM_TXW_SQNS, 4000 },
@@ -131,15 +136,24 @@ static void record(char kind, const pgm_tsi_t *tsi, const void *data, uint32_t l
 		die("standard output", NULL);
 }
 
+static int value_of(int option)
+{
+	size_t n = 0;
+
+	while (settings[n].option != option)
+		n++;
+	return settings[n].value;
+}
+
 static pgm_sock_t *open_socket(bool source, const char *network, int port, int udp_port)
 {
-	static const int heartbeats[] = { 100000, 100000, 200000, 400000, 500000 };
+	static const int heartbeats[] = { 100000, 200000, 400000, 800000, 1600000 };
 	struct pgm_sockaddr_t name = { .sa_port = port };
 	struct pgm_interface_req_t interface;
 	struct pgm_addrinfo_t *where;
 	pgm_error_t *error = NULL;
+	int family, gsi = value_of(GSI);
 	pgm_sock_t *sock;
-	int family;
 
 	if (!pgm_getaddrinfo(network, NULL, &where, &error))
 		die(network, error);
@@ -154,7 +168,7 @@ static pgm_sock_t *open_socket(bool source, const char *network, int port, int u
 	for (size_t n = 0; n < SETTINGS; n++) {
 		int option = settings[n].option;
 
-		if (option == PGM_IP_ROUTER_ALERT && family == AF_INET6)
+		if (option < 0 || (option == PGM_IP_ROUTER_ALERT && family == AF_INET6))
 			continue;
 		if (source ? !among(of_receiver, LENGTH(of_receiver), option) :
 			     !among(of_source, LENGTH(of_source), option))
@@ -165,9 +179,11 @@ static pgm_sock_t *open_socket(bool source, const char *network, int port, int u
 		die("PGM_HEARTBEAT_SPM", NULL);
 
 	/* A GSI of this program, not of the host: the host's is that of all. */
-	if (!pgm_gsi_create_from_data(&name.sa_addr.gsi, (const void *)&(pid_t){ getpid() },
-				      sizeof(pid_t)))
+	if (!gsi)
+		gsi = getpid();
+	if (!pgm_gsi_create_from_data(&name.sa_addr.gsi, (const void *)&gsi, sizeof(gsi)))
 		die("pgm_gsi_create_from_data", NULL);
+	name.sa_addr.sport = htons(value_of(SPORT));
 	memset(&interface, 0, sizeof(interface));
 	interface.ir_interface = where->ai_recv_addrs[0].gsr_interface;
 	memcpy(&interface.ir_address, &where->ai_send_addrs[0].gsr_addr,

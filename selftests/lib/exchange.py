@@ -10,12 +10,12 @@ import pgm
 import wire
 from referee import Referee
 
-LOSSES = (0, 1, 5)  # percent
-
-# What every case of the matrix sends: messages of one packet, and fragmented ones when those have
-# arrived, as OpenPGM asks (test quirks:repairs_after_a_stray_fragment). It takes no more than
-# 16 fragments.
-SINGLE, FRAGMENTED = (100, (1, 1_400)), (8, (1_500, 20_000))
+# What every case of the matrix sends at each loss, in percent: messages of one packet, and fragmented
+# ones when all of those have arrived, as OpenPGM asks (test quirks:repairs_after_a_stray_fragment). It
+# takes no more than 16 fragments.
+SINGLE, FRAGMENTED = (1, 1_400), (1_500, 20_000)
+AMOUNTS = {0: (20, 2), 1: (30, 3), 5: (100, 8)}
+LOSSES = tuple(AMOUNTS)
 
 
 class OurSource:
@@ -70,8 +70,9 @@ class OurReceiver:
         ktap.equal((data, flags & pgm.MSG_EOR), (b"", 0), "after the last message")
 
 
-def exchange(source_is_ours, ours, theirs, loss):
-    """One source, some receivers of each kind behind lossy cables: all get everything."""
+def exchange(source_is_ours, ours, theirs, losses=LOSSES):
+    """One source, some receivers of each kind behind cables that lose more and more: all get
+    everything."""
     with net.shared(5) as lan, contextlib.ExitStack() as stack:
         first, *others = lan.hosts
         hosts = others[:ours] + others[2 : 2 + theirs]
@@ -83,30 +84,26 @@ def exchange(source_is_ours, ours, theirs, loss):
             stack.enter_context(receiver)
         source = OurSource(first) if source_is_ours else openpgm.Peer("source", first)
         stack.enter_context(source)
-        # Whoever is there when the session begins gets all of it.
         sent = []
-        for part in ([b"first"], pgm.messages(*SINGLE), pgm.messages(*FRAGMENTED)):
-            sent += part
-            source.send(*part)
+
+        def pass_on(*messages):
+            sent.extend(messages)
+            source.send(*messages)
             for receiver in receivers:
                 pgm.same(receiver.wait(len(sent)), sent)
-            if loss and part[0] == b"first":
+
+        # Whoever is there when the session begins gets all of it.
+        pass_on(b"first")
+        for part, sizes in enumerate((SINGLE, FRAGMENTED)):
+            for loss in losses:
                 lan.everywhere(f"loss {loss}%")
+                pass_on(*pgm.messages(AMOUNTS[loss][part], sizes))
         source.close()
         for receiver in receivers[:ours]:
             receiver.end()
         kinds = {wire.NAMES[kind]: referee.count(kind) for kind in wire.NAMES}
         ktap.note({name: count for name, count in kinds.items() if count})
-        if loss == LOSSES[-1]:
+        if losses == LOSSES:
             for host in hosts:
                 assert referee.count(wire.NAK, host.address), f"no NAK of {host.name}"
             assert referee.count(wire.RDATA) and referee.count(wire.NCF), "no repairs"
-
-
-def cells(directions):
-    """{name: arguments of exchange()} of each direction at each loss."""
-    return {
-        f"{name}_loss_{loss}": (*direction, loss)
-        for name, direction in directions.items()
-        for loss in LOSSES
-    }

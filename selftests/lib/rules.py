@@ -250,7 +250,7 @@ class Session:
             if len(asked) >= self.timing.receivers:
                 elapsed = packet.time - asked[-self.timing.receivers]
                 if elapsed < self.timing.repeat / 2:
-                    yield "NAK-16", f"a NAK for {number} again after {elapsed:.4f} s"
+                    yield "NAK-16", f"a NAK for {number} again after {elapsed:.4f} s", True
             asked.append(packet.time)
             self.naks[number].append(packet.time)
 

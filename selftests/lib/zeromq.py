@@ -173,15 +173,15 @@ def peer_to_tool(dropin=False):
     """The tool prints what a publisher publishes, parts and messages of several packets, and asks
     for what 5 % loss in both directions takes."""
     with Scene() as scene:
-        tool = scene.tool(scene.sink, "recv", "--count", "150", "--json")
+        tool = scene.tool(scene.sink, "recv", "--count", "200", "--json")
         publisher = scene.peer(scene.source, "pub", dropin)
         publish(publisher, 0, 1)
         ktap.equal(tool.stdout.readline(), line(0) + "\n")
         scene.lan.impair(scene.sink, "loss 5%")
-        publish(publisher, 1, 150, 4000)
+        publish(publisher, 1, 200, 2000)
         out, err = tool.communicate()
         ktap.equal(tool.returncode, 0, err)
-        whole(out, range(1, 150), 4000)
+        whole(out, range(1, 200), 2000)
         summary = json.loads(err.split("\n")[-2])
         assert summary["stats"]["repaired"] > 0, summary
 
@@ -189,15 +189,15 @@ def peer_to_tool(dropin=False):
 def tool_to_peer(dropin=False):
     """A subscriber hears what the tool sends, and is repaired."""
     with Scene() as scene:
-        subscriber = scene.peer(scene.sink, "sub", dropin, last=149, size=4000)
+        subscriber = scene.peer(scene.sink, "sub", dropin, last=199, size=2000)
         tool = scene.tool(scene.source, "send", "--json")
-        send(tool, 0, 1, 4000)
+        send(tool, 0, 1, 2000)
         ktap.wait_for(lambda: scene.sink.packets()[0], "the first message")
         scene.lan.impair(scene.sink, "loss 5%")
-        send(tool, 1, 150, 4000)
+        send(tool, 1, 200, 2000)
         tool.stdin.close()
         tool.stdin = None
-        subscriber.expect("0 150 0")
+        subscriber.expect("0 200 0")
         summary = json.loads(finish(tool))
         assert summary["stats"]["rdata"] > 0, summary
 
