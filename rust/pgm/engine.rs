@@ -29,6 +29,9 @@ use crate::sock::{self, Loss, PgmSock, Receive, SessionEngine, State};
 
 /// While this much of SO_SNDBUF waits in device queues, the rest waits in the window.
 const DEVICE_RETRY: Duration = Duration::from_millis(1);
+/// While a loss waits for its reader nothing is delivered, and who has more to deliver looks again
+/// after so long; recvmsg() does at once.
+const READER_RETRY: Duration = Duration::from_millis(10);
 /// Packets sent in one turn; the timer continues, so that a turn ends.
 const BURST: usize = 256;
 
@@ -105,7 +108,7 @@ pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
             crate::close::finish(sk);
             return;
         }
-        let mut next = next_timeout(sk);
+        let mut next = next_timeout(sk, now);
         if let Some(until) = sk.closing {
             next = Some(next.map_or(until, |at| at.min(until)));
         }
@@ -113,7 +116,9 @@ pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
             next = Some(next.map_or(until, |at| at.max(until)));
         }
         if let Some(at) = next {
-            timer::arm(sk.as_ptr(), at);
+            // In the future: what is armed for the past fires again in the same softirq, which would
+            // not end as long as there is something to do.
+            timer::arm(sk.as_ptr(), at.max(now.after(Duration::from_nanos(1))));
         }
     }
 }
@@ -188,14 +193,17 @@ fn run_timers(sk: &mut State, now: Instant) {
     }
 }
 
-fn next_timeout(sk: &State) -> Option<Instant> {
+fn next_timeout(sk: &State, now: Instant) -> Option<Instant> {
     let source = sk.source.as_ref().and_then(|source| source.poll_timeout());
-    let receive = match &sk.receive {
+    let mut receive = match &sk.receive {
         Receive::Session(_) if sk.ended => None,
         Receive::Session(session) => session.poll_timeout(),
         Receive::Datagram(peers) => peers.poll_timeout(),
         Receive::Idle | Receive::Listener(_) => None,
     };
+    if sk.loss.is_some() {
+        receive = receive.map(|at| at.max(now.after(READER_RETRY)));
+    }
     match (source, receive) {
         (Some(a), Some(c)) => Some(a.min(c)),
         (a, c) => a.or(c),
