@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Random system calls from several threads break nothing and leave nothing.
 
-PGM_CALLS_SECONDS: how long (default 5). PGM_CALLS_SEED: other calls than the usual ones.
+PGM_CALLS_SECONDS: how long (default 5, in a slow kernel 15). PGM_CALLS_SEED: other calls than the usual ones.
 """
 
 import os
@@ -21,7 +21,7 @@ import pgm
 import slab
 from compiler import TOP, compile_c
 
-SECONDS = int(os.environ.get("PGM_CALLS_SECONDS", "5"))
+SECONDS = int(os.environ.get("PGM_CALLS_SECONDS", "5" if ktap.SLOW == 1 else "15"))
 SEED = int(os.environ.get("PGM_CALLS_SEED", "1"))
 THREADS = 4
 # Without success of these the calls went nowhere.
@@ -36,7 +36,7 @@ def storm(lan, program, seed, seconds):
     ]
     calls = {}
     for process in running:
-        said, _ = process.communicate(timeout=seconds + 60)
+        said, _ = process.communicate(timeout=seconds + 60 * ktap.SLOW)
         ktap.equal(process.returncode, 0, "exit status")
         for line in said.splitlines():
             name, made, succeeded = line.rsplit(maxsplit=2)
