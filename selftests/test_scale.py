@@ -77,6 +77,8 @@ def by_source(messages):
     return found
 
 
+# Limits of memory are those of a kernel without checkers, which pad each object: by as much as
+# they are slow (ktap.SLOW), at most.
 # What any descriptor of a socket costs, and packets that are just being sent.
 NOT_OURS = re.compile(
     r"sock_inode_cache|filp|dentry|.*inode_cache|lsm_|ftrace_event|skbuff_|ep|event|anon|vm"
@@ -107,8 +109,8 @@ def test_memory_of_sources():
         ktap.wait_for(lambda: pgm.stats(sources[-1])["odata"], "all have sent")
         sent = grown(before, len(sources))
         ktap.note(f"with one message in its window: {sum(sent.values())} bytes {sent}")
-        assert sum(idle.values()) < 4096
-        assert sum(sent.values()) - sum(idle.values()) < 4096
+        assert sum(idle.values()) < 4096 * ktap.SLOW
+        assert sum(sent.values()) - sum(idle.values()) < 4096 * ktap.SLOW
 
 
 @ktap.test
@@ -126,7 +128,7 @@ def test_memory_of_sessions():
             idle = grown(before, len(sessions))
             # The windows of the sources are there as well, with one message each.
             ktap.note(f"session, and window of its source: {sum(idle.values())} bytes {idle}")
-            assert sum(idle.values()) < 12288
+            assert sum(idle.values()) < 12288 * ktap.SLOW
 
 
 @ktap.test
@@ -141,7 +143,7 @@ def test_memory_of_packets():
         ktap.wait_for(lambda: pgm.stats(source)["odata"] == 4001, "all was sent")
         took = grown(before, 4000, packets=True)
         ktap.note(f"packet in the window: {sum(took.values())} bytes {took}")
-        assert sum(took.values()) < 256
+        assert sum(took.values()) < 256 * ktap.SLOW
 
 
 @ktap.test
