@@ -67,8 +67,8 @@ interop-peer: ## build the program that uses OpenPGM, for the selftests
 demo: lab-modules tool ## one source, three receivers, lossy links, in the guest
 	@$(LAB) run --timeout 1200 env $(guest) $(demo) tools/demo/run
 
-bench: lab-modules ## measure beside UDP and OpenPGM, counted in instructions; ROWS: some of it
-	@tools/bench/run $(ROWS)
+bench: lab-modules ## measure beside UDP and OpenPGM, counted in instructions; ROWS: some of it; UPDATE=1: commit it
+	@tools/bench/run $(if $(UPDATE),--update) $(ROWS)
 
 bench-profile: lab-modules ## instructions of a message by function; WHAT="--size 64 --wake"
 	@tools/bench/profile/run $(WHAT)

@@ -37,6 +37,7 @@
 /* Of one receiver, in memory that all processes share. */
 struct receiver {
 	unsigned int warm, count;
+	unsigned int in_time;	/* of count, those that came while the source still sent */
 	uint64_t last;
 	struct got got;
 	uint32_t *ages;
@@ -51,6 +52,7 @@ static struct shared {
 static struct job job;
 static const struct peer *peer;
 static unsigned int patience = 5;	/* seconds after the last message */
+static enum { NOT, SOURCE, RECEIVER } hold;	/* whose packets to keep, to see what they weigh */
 static int notes[2], orders[2];		/* pipes to and from the parent */
 static struct receiver *mine;		/* in a receiver */
 static unsigned int number;		/* of a receiver */
@@ -95,6 +97,7 @@ void take(const char *message, size_t length)
 	at = now(CLOCK_MONOTONIC);
 	mine->ages[mine->count] = at - stamp.sent;
 	mine->last = at;
+	mine->in_time += !shared->last;
 	if (++mine->count == job.count)
 		note('C');
 }
@@ -208,7 +211,7 @@ static void run_receiver(void)
 	peer->receiver(&job);
 	signal(SIGTERM, end_receiver);
 	note('R');
-	while (peer->receive(&job))
+	while (!(hold && mine->warm == job.warm) && peer->receive(&job))
 		;
 	pause();
 	exit(0);
@@ -296,6 +299,18 @@ static uint64_t others_between(const struct others *before, const struct others 
 	return sum;
 }
 
+/* Bytes of memory that nobody uses. */
+static uint64_t free_memory(void)
+{
+	unsigned long long kib;
+	FILE *file = fopen("/proc/meminfo", "r");
+
+	if (!file || fscanf(file, "MemTotal: %*u kB MemFree: %llu", &kib) != 1)
+		die("/proc/meminfo");
+	fclose(file);
+	return kib * 1024;
+}
+
 static uint64_t processor_time(pid_t pid)
 {
 	clockid_t clock;
@@ -325,6 +340,7 @@ static uint64_t share(struct receiver *of, unsigned int percent)
 	return of->count ? of->ages[(uint64_t)(of->count - 1) * percent / 100] : 0;
 }
 
+static uint64_t in_time_of(struct receiver *of) { return of->in_time; }
 static uint64_t count_of(struct receiver *of) { return of->count; }
 static uint64_t p50_of(struct receiver *of) { return share(of, 50); }
 static uint64_t p99_of(struct receiver *of) { return share(of, 99); }
@@ -337,7 +353,7 @@ static uint64_t elapsed_of(struct receiver *of)
 	return of->count ? of->last - shared->first : 0;
 }
 
-static void print(const char *id, uint64_t tx, uint64_t rx, uint64_t others)
+static void print(const char *id, uint64_t tx, uint64_t rx, uint64_t others, int64_t held)
 {
 	const struct sent *sent = &shared->sent;
 
@@ -352,7 +368,9 @@ static void print(const char *id, uint64_t tx, uint64_t rx, uint64_t others)
 	       (unsigned long long)sent->odata, (unsigned long long)sent->rdata,
 	       (unsigned long long)sent->naks, (unsigned long long)sent->nak_sqns,
 	       (unsigned long long)sent->ncf);
+	printf(", \"held\": %lld", (long long)held);
 	print_list("got", count_of);
+	print_list("in_time", in_time_of);
 	print_list("elapsed", elapsed_of);
 	print_list("p50", p50_of);
 	print_list("p99", p99_of);
@@ -377,6 +395,7 @@ static const struct {
 	{ "pgmmm-udp", &pgmmm_peer, true },
 	{ "openpgm", &openpgm_peer, false },
 	{ "openpgm-udp", &openpgm_peer, true },
+	{ "norm", &norm_peer, true },
 };
 
 static void read_words(char **words)
@@ -394,8 +413,10 @@ static void read_words(char **words)
 		{ "bridge", 0 },
 		{ "tuned", 1 },
 		{ "mtu", 0 },
-		{ "patience", patience },
-		{ "port", 7500 },
+		{ "patience", patience },	/* seconds that receivers have after the last message */
+		/* Of a source of PGM, in ms: ends soon after the row, since it outlives close(). */
+		{ "window", 500 },
+		{ "hold", NOT },
 	};
 	size_t count = sizeof(numbers) / sizeof(*numbers), n;
 
@@ -426,7 +447,9 @@ static void read_words(char **words)
 	job.tuned = numbers[7].value;
 	job.mtu = numbers[8].value;
 	patience = numbers[9].value;
-	job.port = numbers[10].value;
+	job.window = numbers[10].value;
+	hold = numbers[11].value;
+	job.port = 7500;
 	job.group.s_addr = htonl(0xefc00001);	/* 239.192.0.1 */
 	for (n = 0; n < sizeof(kinds) / sizeof(*kinds); n++)
 		if (job.kind && !strcmp(kinds[n].kind, job.kind)) {
@@ -434,7 +457,7 @@ static void read_words(char **words)
 			job.udp = kinds[n].udp;
 		}
 	if (!peer || job.size < sizeof(struct stamp) || !job.batch || !job.warm ||
-	    job.size * job.batch > MESSAGE_MAX || !job.receivers || job.receivers > RECEIVERS) {
+	    job.size * job.batch > MESSAGE_MAX || (!job.receivers && hold != SOURCE) || job.receivers > RECEIVERS) {
 		fprintf(stderr, "bench: no such row\n");
 		exit(2);
 	}
@@ -454,7 +477,7 @@ int main(int argc, char **argv)
 {
 	static struct others before, after;
 	pid_t pids[1 + RECEIVERS];
-	uint64_t tx, rx = 0;
+	uint64_t tx, rx = 0, free;
 
 	if (argc < 3)
 		return 2;
@@ -469,16 +492,26 @@ int main(int argc, char **argv)
 	if (!await('R', job.receivers, 0, 0))
 		die("the receivers did not come up");
 	pids[0] = start(run_source);
-	if (!await('W', job.receivers, 0, 0))
-		die("the first messages did not arrive");
+	/* On a lossy way not all may come. */
+	await('W', job.receivers, 0, 0);
+	for (unsigned int n = 0; n < job.receivers; n++)
+		if (!shared->receivers[n].warm)
+			die("the first messages did not arrive");
 	usleep(300000);
 	read_others(&before, pids, 1 + job.receivers);
 	tx = processor_time(pids[0]);
 	for (unsigned int n = 1; n <= job.receivers; n++)
 		rx += processor_time(pids[n]);
+	free = free_memory();
 	if (write(orders[1], "go", 1) != 1)
 		die("write");
-	await('C', job.receivers, 'D', 1);
+	await('C', hold ? 0 : job.receivers, 'D', 1);
+	if (hold == SOURCE)
+		usleep(100000);
+	else if (hold)
+		/* Until no packet is in the source's window any more. */
+		sleep(3);
+	free -= free_memory();
 	tx = processor_time(pids[0]) - tx;
 	rx = -rx;
 	for (unsigned int n = 1; n <= job.receivers; n++)
@@ -491,6 +524,6 @@ int main(int argc, char **argv)
 		kill(pids[n], SIGTERM);
 	for (unsigned int n = 0; n <= job.receivers; n++)
 		waitpid(pids[n], NULL, 0);
-	print(argv[1], tx, rx, others_between(&before, &after));
+	print(argv[1], tx, rx, others_between(&before, &after), free);
 	return 0;
 }

@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MESSAGE_MAX	65536	/* bytes of a message, or of a batch of them */
 #define ROOM		(32 << 20)	/* bytes of a socket's buffer: so much that it does not matter */
 
@@ -28,6 +32,7 @@ struct job {
 	bool bridge;		/* else a single cable */
 	bool tuned;		/* neither rate, window nor buffer is what limits */
 	unsigned int mtu;	/* of the source, PGM only; 0: of the route */
+	unsigned int window;	/* of the source, milliseconds, PGM only */
 	bool udp;		/* PGM in UDP, from the name of the kind */
 };
 
@@ -58,7 +63,7 @@ struct peer {
 	void (*received)(struct got *got);		/* may be NULL */
 };
 
-extern const struct peer udp_peer, udpmm_peer, udpgso_peer, raw_peer, rawmm_peer;
+extern const struct peer udp_peer, udpmm_peer, udpgso_peer, raw_peer;
 extern const struct peer pgm_peer, pgmmm_peer, openpgm_peer, norm_peer;
 
 void take(const char *message, size_t length);
@@ -73,5 +78,9 @@ void plain_send(const struct job *job, char *messages, unsigned int count);
 void plain_send_many(const struct job *job, char *messages, unsigned int count);
 bool plain_receive(const struct job *job);
 bool plain_receive_many(const struct job *job);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -27,10 +27,9 @@ static void open_socket(const struct job *job)
 
 static void source(const struct job *job)
 {
-	/* Of a time that ends soon after the row, because the window outlives close(). */
 	struct pgm_send_window window = {
 		.rate_kbit = 10000000,
-		.window_ms = 500,
+		.window_ms = job->window,
 		.window_bytes = 256 << 20,
 	};
 
