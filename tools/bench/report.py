@@ -263,8 +263,7 @@ PREAMBLE = """
 Performance
 ===========
 
-Figures of ``make bench``, beside UDP multicast, raw IP, OpenPGM (Debian's libpgm) and NORM (RFC 5740,
-Debian's libnorm) in the same run. They are counted in a
+Figures of ``make bench``, beside UDP multicast, raw IP and OpenPGM (Debian's libpgm) in the same run. They are counted in a
 virtual machine in which an instruction takes a nanosecond, so that they repeat to the last digit on any host: see
 testing.rst_. They say how much work is done; caches, memory and several processors have no part in them.
 
