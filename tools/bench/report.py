@@ -263,8 +263,8 @@ PREAMBLE = """
 Performance
 ===========
 
-Figures of ``make bench``, beside UDP multicast, raw IP and OpenPGM (Debian's libpgm) in the same run. They are counted in a
-virtual machine in which an instruction takes a nanosecond, so that they repeat to the last digit on any host: see
+Figures of ``make bench``, beside UDP multicast, raw IP and OpenPGM (Debian's libpgm) under the same conditions. They are counted in a
+virtual machine in which an instruction takes a nanosecond, so that they do not depend on what else the host does: see
 testing.rst_. They say how much work is done; caches, memory and several processors have no part in them.
 
 .. _testing.rst: testing.rst
