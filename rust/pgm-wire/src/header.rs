@@ -177,7 +177,7 @@ impl Header {
         w.u8(kind.to_wire());
         w.u8(0);
         w.u16(0);
-        w.bytes(&ports.gsi.0);
+        w.array(ports.gsi.0);
         w.u16(tsdu_len);
     }
 }

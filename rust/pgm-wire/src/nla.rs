@@ -86,8 +86,8 @@ impl Addr {
     /// The address alone.
     pub(crate) fn write_bare(&self, w: &mut Writer<'_>) {
         match self {
-            Addr::V4(bytes) => w.bytes(bytes),
-            Addr::V6(bytes) => w.bytes(bytes),
+            Addr::V4(bytes) => w.array(*bytes),
+            Addr::V6(bytes) => w.array(*bytes),
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A checked view over a received packet.
 
+use crate::header::OPTIONS_PRESENT;
 use crate::reader::Reader;
 use crate::{
     checksum, option, Ack, Data, Error, Header, Nak, Options, PacketType, Poll, Polr, Spm, Tsi,
@@ -60,12 +61,30 @@ pub enum Extent {
 /// How many leading bytes header, type-specific part and options take, told from the first bytes of
 /// a packet of `total` bytes. Options are not checked beyond their total length.
 pub fn extent(prefix: &[u8], total: usize) -> Result<Extent, Error> {
-    let mut r = Reader::new(prefix.get(..total).unwrap_or(prefix));
+    let prefix = prefix.get(..total).unwrap_or(prefix);
+    if is_plain_data(prefix) {
+        return Ok(Extent::Whole(PLAIN_DATA));
+    }
+    let mut r = Reader::new(prefix);
     match read(&mut r, total) {
         Ok(_) => Ok(Extent::Whole(r.position())),
         Err(Error::Truncated) if r.wanted() <= total => Ok(Extent::More(r.wanted())),
         Err(error) => Err(error),
     }
+}
+
+/// Bytes of header and type-specific part of ODATA and RDATA.
+const PLAIN_DATA: usize = Header::LEN + 8;
+
+/// Whether this begins as nearly all packets do: data without options.
+fn is_plain_data(prefix: &[u8]) -> bool {
+    let Some([_, _, _, _, kind, flags, ..]) = prefix.first_chunk::<PLAIN_DATA>() else {
+        return false;
+    };
+    matches!(
+        PacketType::from_wire(*kind),
+        Some(PacketType::Odata | PacketType::Rdata)
+    ) && flags & OPTIONS_PRESENT == 0
 }
 
 /// Everything before the payload; the options as their bytes behind OPT_LENGTH.

@@ -96,7 +96,7 @@ impl Repr {
         let len = w.len();
         let header = buf.get(..len).ok_or(BufferTooSmall)?;
         let checksum = Sum::of(header).add(payload).finish();
-        Writer::new(buf).patch(CHECKSUM_AT, &checksum.to_be_bytes());
+        Writer::new(buf).patch(CHECKSUM_AT, checksum.to_be_bytes());
         Ok(len)
     }
 
@@ -124,7 +124,7 @@ impl Repr {
             Repr::Ack(_, options) => options.write(&mut o),
         }
         let flags = self.parity_flags() | o.finish();
-        w.patch(OPTIONS_AT, &[flags]);
+        w.patch(OPTIONS_AT, [flags]);
     }
 
     fn parity_flags(&self) -> u8 {

@@ -20,21 +20,22 @@ impl<'a> Writer<'a> {
         self.at
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    /// Fields have fixed lengths, so that writing one is a store and not a loop.
+    pub(crate) fn array<const N: usize>(&mut self, bytes: [u8; N]) {
         self.patch(self.at, bytes);
-        self.at = self.at.saturating_add(bytes.len());
+        self.at = self.at.saturating_add(N);
     }
 
     pub(crate) fn u8(&mut self, value: u8) {
-        self.bytes(&[value]);
+        self.array([value]);
     }
 
     pub(crate) fn u16(&mut self, value: u16) {
-        self.bytes(&value.to_be_bytes());
+        self.array(value.to_be_bytes());
     }
 
     pub(crate) fn u32(&mut self, value: u32) {
-        self.bytes(&value.to_be_bytes());
+        self.array(value.to_be_bytes());
     }
 
     pub(crate) fn sqn(&mut self, value: Sqn) {
@@ -42,11 +43,10 @@ impl<'a> Writer<'a> {
     }
 
     /// Overwrites earlier bytes.
-    pub(crate) fn patch(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(target) = self.buf.get_mut(at..at.saturating_add(bytes.len())) {
-            for (to, from) in target.iter_mut().zip(bytes) {
-                *to = *from;
-            }
+    pub(crate) fn patch<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
+        let rest = self.buf.get_mut(at..);
+        if let Some(target) = rest.and_then(<[u8]>::first_chunk_mut) {
+            *target = bytes;
         }
     }
 }

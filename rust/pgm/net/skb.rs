@@ -54,6 +54,9 @@ pub(crate) enum RxKind {
     Notification,
 }
 
+/// What is looked at of a packet's head at once, if it is there: enough for data with its options.
+const LOOK: usize = 64;
+
 const IP_CB: usize = size_of::<b::inet_skb_parm>();
 const _: () = assert!(IP_CB == size_of::<b::inet6_skb_parm>());
 // The last four bytes are the kernel's, for SO_RXQ_OVFL.
@@ -121,9 +124,11 @@ impl SkBuff {
     /// The bytes of header, body and options, made contiguous.
     pub(crate) fn pgm_header(&mut self) -> Result<&[u8], Discard> {
         let total = self.len();
-        // So much at once as most headers have: to make bytes contiguous costs more than to have more
-        // of them.
-        let mut need = 64.min(total);
+        // What is contiguous already is looked at at once: nearly always that is enough, and to make
+        // more so costs more.
+        // SAFETY: We own the skb.
+        let linear = unsafe { (*self.as_ptr()).len.wrapping_sub((*self.as_ptr()).data_len) };
+        let mut need = (linear as usize).clamp(24, LOOK).min(total);
         // Each round learns of a longer part: of a NAK its start, two NLAs of IPv6 in two rounds each,
         // where its options end, and the options.
         for _ in 0..8 {
@@ -329,8 +334,10 @@ impl HeaderCopy {
             return Err(Discard::Options);
         }
         let mut bytes = [const { MaybeUninit::uninit() }; Self::MAX];
-        for (to, from) in bytes.iter_mut().zip(header) {
-            to.write(*from);
+        // SAFETY: Both have so many bytes.
+        unsafe {
+            let to = bytes.as_mut_ptr().cast::<u8>();
+            core::ptr::copy_nonoverlapping(header.as_ptr(), to, len);
         }
         Ok(Self { bytes, len, total })
     }

@@ -8,6 +8,7 @@ use pgm_wire::{
     Sqn, HEADER_MAX,
 };
 
+use super::txw::Slot;
 use super::Source;
 use crate::memory::Heap;
 use crate::time::{Duration, Instant};
@@ -25,6 +26,13 @@ const NCF_BURST: Duration = Duration::from_millis(20);
 enum Next {
     Odata(Sqn),
     Rdata(Sqn),
+}
+
+impl Next {
+    fn sqn(self) -> Sqn {
+        let (Self::Odata(sqn) | Self::Rdata(sqn)) = self;
+        sqn
+    }
 }
 
 impl<P, H: Heap> Source<P, H> {
@@ -55,10 +63,17 @@ impl<P, H: Heap> Source<P, H> {
         let bytes = if self.spm.is_pending() {
             self.tpdu_bytes(self.spm_repr().header_len(), 0)
         } else {
-            let (repr, len, _) = self.data_repr(self.next_data()?)?;
-            self.tpdu_bytes(repr.header_len(), len)
+            let next = self.next_data()?;
+            let slot = self.window.get(next.sqn())?;
+            let repr = self.data_repr(next, slot);
+            self.tpdu_bytes(repr.header_len(), slot.len)
         };
         Some(self.shaper.ready_at(bytes))
+    }
+
+    /// Whether another packet might leave at once.
+    pub fn has_more(&self) -> bool {
+        !self.ncfs.is_empty() || self.spm.is_pending() || self.data_waits()
     }
 
     /// Whether ODATA or RDATA waits, for the rate only.
@@ -184,9 +199,10 @@ impl<P, H: Heap> Source<P, H> {
         Some(header_len)
     }
 
-    fn data_repr(&self, next: Next) -> Option<(Repr, u16, Sum)> {
-        let (Next::Odata(sqn) | Next::Rdata(sqn)) = next;
-        let slot = self.window.get(sqn)?;
+    /// Made where it is used: moving it costs more than writing it out.
+    #[inline(always)]
+    fn data_repr(&self, next: Next, slot: &Slot<P>) -> Repr {
+        let sqn = next.sqn();
         let body = Data {
             sqn,
             // RFC 3208 §3.6.2.2: RDATA too bears the trailing edge of now.
@@ -200,21 +216,24 @@ impl<P, H: Heap> Source<P, H> {
             fin: self.closing.is_fin() && self.window.is_last(sqn),
             ..DataOptions::default()
         };
-        let repr = match next {
+        match next {
             Next::Odata(_) => Repr::Odata(body, options),
             Next::Rdata(_) => Repr::Rdata(body, options),
-        };
-        Some((repr, slot.len, slot.sum))
+        }
     }
 
     fn emit_data(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<'_, P>> {
         let next = self.next_data()?;
-        let (repr, len, sum) = self.data_repr(next)?;
-        let bytes = self.tpdu_bytes(repr.header_len(), len);
+        let slot = self.window.get(next.sqn())?;
+        let (len, sum) = (slot.len, slot.sum);
+        let repr = self.data_repr(next, slot);
+        let kind = repr.kind();
+        // Written before it is known whether it may leave: that costs no more than to measure it.
+        let header_len = repr.emit(self.ports(), len, sum, buf).ok()?;
+        let bytes = self.tpdu_bytes(header_len, len);
         if self.shaper.ready_at(bytes) > now {
             return None;
         }
-        let header_len = repr.emit(self.ports(), len, sum, buf).ok()?;
         self.shaper.spend(now, bytes);
         self.spm.data_sent(now, self.shaper.time_of(bytes));
         self.count_bytes(now, bytes);
@@ -234,7 +253,7 @@ impl<P, H: Heap> Source<P, H> {
         };
         let completes = matches!(next, Next::Odata(_)) && slot.fragment().is_none_or(ends);
         Some(Transmit {
-            kind: repr.kind(),
+            kind,
             destination: Destination::Group,
             copy: false,
             router_alert: matches!(next, Next::Rdata(_)),

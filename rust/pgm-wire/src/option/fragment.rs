@@ -52,6 +52,6 @@ impl Layout for EncodedFragment {
     }
 
     fn write(&self, w: &mut Writer<'_>) {
-        w.bytes(&self.0);
+        w.array(self.0);
     }
 }

@@ -39,10 +39,10 @@ impl<'w, 'b> OptionWriter<'w, 'b> {
             self.flags = OPTIONS_PRESENT;
         }
         let at = self.w.len();
-        self.w.bytes(&[T::NUMBER, 0, T::RESERVED]);
+        self.w.array([T::NUMBER, 0, T::RESERVED]);
         option.write(self.w);
         let len = u8::try_from(self.w.len().saturating_sub(at)).unwrap_or(u8::MAX);
-        self.w.patch(at.saturating_add(1), &[len]);
+        self.w.patch(at.saturating_add(1), [len]);
         self.last = Some((T::NUMBER, at));
         if rule::network_significant(T::NUMBER, self.kind) {
             self.flags |= NETWORK_SIGNIFICANT;
@@ -52,10 +52,10 @@ impl<'w, 'b> OptionWriter<'w, 'b> {
     /// Completes OPT_LENGTH and the last option; returns the bits for the header's Options field.
     pub(crate) fn finish(self) -> u8 {
         if let Some((number, at)) = self.last {
-            self.w.patch(at, &[number | END]);
+            self.w.patch(at, [number | END]);
             let total = u16::try_from(self.w.len().saturating_sub(self.start)).unwrap_or(u16::MAX);
             self.w
-                .patch(self.start.saturating_add(2), &total.to_be_bytes());
+                .patch(self.start.saturating_add(2), total.to_be_bytes());
         }
         self.flags
     }
