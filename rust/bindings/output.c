@@ -126,9 +126,9 @@ void pgm_dst_release(struct dst_entry *dst)
 	dst_release(dst);
 }
 
-struct dst_entry *pgm_cached_dst(struct sock *sk, u32 cookie)
+struct dst_entry *pgm_cached_dst(struct sock *sk)
 {
-	return dst_clone(__sk_dst_check(sk, cookie));
+	return dst_clone(__sk_dst_get(sk));
 }
 
 void pgm_cache_dst(struct sock *sk, struct dst_entry *dst)

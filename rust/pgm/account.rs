@@ -33,7 +33,7 @@ pub(crate) struct Totals {
 }
 
 /// What one socket holds, as it was posted last.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(crate) struct Account {
     usage: Usage,
     /// Bytes.
@@ -80,12 +80,14 @@ fn post(total: &AtomicU64, old: u64, new: u64) {
 
 impl Totals {
     fn post(&self, old: &Account, new: &Account) {
-        for (total, old, new) in [
-            (&self.sessions, old.usage.sessions, new.usage.sessions),
-            (&self.naks, old.usage.naks, new.usage.naks),
-            (&self.pieces, old.usage.pieces, new.usage.pieces),
-        ] {
-            post(total, old.into(), new.into());
+        if old.usage != new.usage {
+            for (total, old, new) in [
+                (&self.sessions, old.usage.sessions, new.usage.sessions),
+                (&self.naks, old.usage.naks, new.usage.naks),
+                (&self.pieces, old.usage.pieces, new.usage.pieces),
+            ] {
+                post(total, old.into(), new.into());
+            }
         }
         post(&self.receive, old.receive, new.receive);
         post(&self.send, old.send, new.send);
@@ -95,6 +97,9 @@ impl Totals {
 /// Brings the totals of the namespace, and the charge of the memory cgroup, up to what the socket holds.
 pub(crate) fn settle(sk: &mut Locked<'_>) {
     let (old, mut new) = (sk.account, holdings(sk));
+    if new == old {
+        return;
+    }
     // SAFETY: The lock is held; the socket keeps its namespace.
     unsafe {
         (*tables(sk)).totals.post(&old, &new);
@@ -141,7 +146,7 @@ unsafe fn charge(sk: *mut b::sock, old: u64, new: u64) -> bool {
 pub(crate) unsafe fn close(sk: *mut b::sock, account: Account) {
     // SAFETY: By the caller; the socket keeps its namespace.
     unsafe {
-        let net = netns::of(b::pgm_sock_net(sk));
+        let net = netns::of_sock(sk);
         (*net).totals.post(&account, &Account::default());
         charge(sk, account.pages, 0);
     }
@@ -168,7 +173,7 @@ pub(crate) fn after_accept(sk: &mut Locked<'_>) {
 
 fn tables(sk: &Locked<'_>) -> *mut PgmNet {
     // SAFETY: A socket keeps its namespace.
-    unsafe { netns::of(b::pgm_sock_net(sk.sock())) }
+    unsafe { netns::of_sock(sk.sock()) }
 }
 
 /// A ceiling, and what is held of it.
@@ -183,6 +188,9 @@ fn ceiling(sk: &Locked<'_>, setting: &Setting, total: fn(&Totals) -> &AtomicU64)
 
 /// Tells the engine what the namespace leaves it: what no other socket holds.
 pub(crate) fn set_ceilings(sk: &mut Locked<'_>) {
+    if matches!(sk.receive, Receive::Idle | Receive::Listener(_)) {
+        return;
+    }
     let own = sk.account.usage;
     let left = |own: u32, max: u64, total: u64| {
         let others = total.saturating_sub(own.into());

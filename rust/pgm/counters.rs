@@ -83,7 +83,7 @@ counters! {
 pub(crate) struct Counters([AtomicU64; Counter::NAMES.len()]);
 
 impl Counters {
-    fn add(&self, counter: Counter, n: u64) {
+    pub(crate) fn add(&self, counter: Counter, n: u64) {
         if let Some(counter) = self.0.get(counter as usize) {
             counter.fetch_add(n, Ordering::Relaxed);
         }
@@ -96,22 +96,12 @@ impl Counters {
     }
 }
 
-/// Adds to a counter of a namespace.
-///
-/// # Safety
-///
-/// `net` is live.
-pub(crate) unsafe fn add(net: *const b::net, counter: Counter, n: u64) {
-    // SAFETY: The counters are atomic and live as long as the namespace.
-    unsafe { (*netns::of(net)).counters.add(counter, n) };
-}
-
 /// Adds to a counter of a socket's namespace.
 ///
 /// # Safety
 ///
-/// `sk` is a live socket.
+/// `sk` is a live socket of ours.
 pub(crate) unsafe fn count(sk: *const b::sock, counter: Counter, n: u64) {
-    // SAFETY: A socket keeps its namespace.
-    unsafe { add(b::pgm_sock_net(sk), counter, n) };
+    // SAFETY: The counters are atomic and live as long as the namespace, which a socket keeps.
+    unsafe { (*netns::of_sock(sk)).counters.add(counter, n) };
 }

@@ -16,7 +16,7 @@ use pgm_bindings as b;
 use pgm_core::Discard;
 use pgm_wire::{Addr, Body, Packet, PacketType, Tsi};
 
-use crate::counters::{self, Counter};
+use crate::counters::Counter;
 use crate::input;
 use crate::net::address;
 use crate::net::membership::{self, Arrival};
@@ -92,8 +92,9 @@ unsafe fn enter(skb: *mut b::sk_buff, udp: u16, more: bool) {
         let Some(skb) = SkBuff::from_raw(skb) else {
             return;
         };
-        (*netns::of(net)).received.fetch_add(1, Ordering::Relaxed);
-        if let Err((discard, skb)) = dispatch(net, skb, udp, more) {
+        let tables = netns::of(net);
+        (*tables).received.fetch_add(1, Ordering::Relaxed);
+        if let Err((discard, skb)) = dispatch(tables, skb, udp, more) {
             netns::count_discard(net, discard);
             if let Some(skb) = skb {
                 skb.discard();
@@ -120,9 +121,9 @@ fn label(skb: &SkBuff, udp: u16, packet: &Packet<'_>) -> Result<Label, Discard> 
 
 /// # Safety
 ///
-/// In a softirq; `net` is live.
+/// In a softirq; `tables` are those of a live namespace.
 unsafe fn dispatch(
-    net: *const b::net,
+    tables: *mut PgmNet,
     mut skb: SkBuff,
     udp: u16,
     more: bool,
@@ -142,10 +143,7 @@ unsafe fn dispatch(
     trace::receive(&packet);
     let guard = ReadGuard::new();
     // SAFETY: The namespace is live.
-    let tables = unsafe {
-        counters::add(net, Counter::received(label.kind), 1);
-        netns::of(net)
-    };
+    unsafe { (*tables).counters.add(Counter::received(label.kind), 1) };
     let mut delivery = Delivery {
         packet: &packet,
         skb: Some(skb),
@@ -220,6 +218,20 @@ impl Delivery<'_> {
         }
     }
 
+    /// Whether the last socket is a session of this listener: the usual case, told without a look at
+    /// the table.
+    fn went_to_child(&self, sk: NonNull<PgmSock>) -> bool {
+        self.last.is_some_and(|last| {
+            // SAFETY: Found inside the read section that still lasts. A key is constant, but for a
+            // listener's id, which is set once.
+            unsafe {
+                let of =
+                    |sk: NonNull<PgmSock>| addr_of!((*sk.as_ptr()).key.listener).read_volatile();
+                last != sk && of(last) != 0 && of(last) == of(sk)
+            }
+        })
+    }
+
     /// Gives the packet to the last socket, or back.
     fn finish(self) -> Option<SkBuff> {
         match (self.last, self.skb) {
@@ -264,6 +276,7 @@ unsafe fn to_receivers(
                 // Both addresses may share a bucket.
                 if address::bound(sk.as_ptr().cast()) == bound
                     && takes(guard, sk, label)
+                    && !delivery.went_to_child(sk)
                     && !has_session(guard, tables, sk, label)
                 {
                     delivery.add(sk);
@@ -448,7 +461,7 @@ impl Tables {
     unsafe fn of(sk: *mut PgmSock) -> Self {
         // SAFETY: A socket keeps its namespace.
         unsafe {
-            let tables = netns::of(b::pgm_sock_net(sk.cast()));
+            let tables = netns::of_sock(sk.cast());
             b::pgm_spin_lock_bh(addr_of_mut!((*tables).lock));
             Self(tables)
         }

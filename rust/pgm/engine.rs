@@ -96,6 +96,32 @@ pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
     set_rate(sk, now);
     account::set_ceilings(sk);
     run_timers(sk, now);
+    work(sk, now);
+}
+
+/// As [`turn`], when a message was queued, just after [`link::follow`].
+pub(crate) fn turn_to_send(sk: &mut Locked<'_>, now: Instant) {
+    if link::is_told(sk) || timer::is_due(sk, now) || !matches!(sk.receive, Receive::Idle) {
+        return turn(sk, now);
+    }
+    set_rate(sk, now);
+    work(sk, now);
+}
+
+/// A packet passed through: the socket's timer is armed, and for no later than it should be.
+pub(crate) fn turn_to_deliver(sk: &mut Locked<'_>, tsi: Tsi, data: Data<SkBuff>, now: Instant) {
+    events::begin(sk, tsi, &data);
+    queue(sk, tsi, data);
+    // SAFETY: The lock is held, the socket is live.
+    unsafe { b::pgm_data_ready(sk.sock()) };
+    if timer::is_due(sk, now) {
+        return turn(sk, now);
+    }
+    account::settle(sk);
+}
+
+/// Deliveries and transmissions; then arms the timer.
+fn work(sk: &mut Locked<'_>, now: Instant) {
     deliver(sk);
     let stalled = transmit(sk, now);
     if trace::windows() {
@@ -125,6 +151,9 @@ pub(crate) fn turn(sk: &mut Locked<'_>, now: Instant) {
 
 /// Lets the source know of a new rate. Nobody tells us of SO_MAX_PACING_RATE.
 fn set_rate(sk: &mut Locked<'_>, now: Instant) {
+    if sk.source.is_none() {
+        return;
+    }
     let rate = crate::options::rate(sk);
     if let Some(source) = &mut sk.source {
         if source.config().rate != rate {
@@ -171,6 +200,8 @@ fn is_finished(sk: &State, now: Instant) -> bool {
     })
 }
 
+/// Apart for the sake of the stack: what follows in a turn goes deep.
+#[inline(never)]
 fn run_timers(sk: &mut State, now: Instant) {
     if let Some(source) = &mut sk.source {
         if source.poll_timeout().is_some_and(|at| at <= now) {
@@ -357,6 +388,9 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
                 }
                 let alert = state.options.router_alert(!path.group.is_v4(), encap);
                 send(this, path, alert, &packet, &buf, payload);
+                if matches!(state.receive, Receive::Idle) && !source.has_more() {
+                    break;
+                }
                 now = timer::now();
                 continue;
             }

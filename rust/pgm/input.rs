@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::receiver::Place;
+use pgm_core::receiver::{Data, Place};
 use pgm_core::{settings, Discard, Duration, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
@@ -16,13 +16,13 @@ use crate::counters::{self, Counter};
 use crate::net::address;
 use crate::net::heap::accounted;
 use crate::net::lock::{BhLock, Locked};
-use crate::net::membership;
+use crate::net::membership::{self, Arrival};
 use crate::net::output::Path;
 use crate::net::skb::{HeaderCopy, SkBuff};
 use crate::net::{timer, trace};
 use crate::netns;
 use crate::sock::{self, PeersEngine, PgmSock, Receive, State};
-use crate::{engine, listener};
+use crate::{engine, link, listener};
 
 /// How long a socket waits at most for the rest of a buffer that is cut.
 const HELD: Duration = Duration::from_millis(1);
@@ -113,9 +113,11 @@ fn reread(sk: &mut Locked<'_>, mut skb: SkBuff) {
 /// works once for all; should the last one not come here, the timer does it.
 fn receive(sk: &mut Locked<'_>, packet: &Packet<'_>, skb: SkBuff, more: bool) {
     let now = timer::now();
-    if let Err(discard) = feed(sk, now, packet, skb) {
+    match feed(sk, now, packet, skb, !more) {
+        Ok(None) => {}
+        Ok(Some(data)) => return engine::turn_to_deliver(sk, packet.tsi(), data, now),
         // SAFETY: The socket keeps its namespace.
-        unsafe { netns::count_discard(b::pgm_sock_net(sk.sock()), discard) };
+        Err(discard) => unsafe { netns::count_discard(b::pgm_sock_net(sk.sock()), discard) },
     }
     if more && matches!(packet.body, Body::Odata(_)) {
         // SAFETY: The lock is held.
@@ -125,26 +127,43 @@ fn receive(sk: &mut Locked<'_>, packet: &Packet<'_>, skb: SkBuff, more: bool) {
     engine::turn(sk, now);
 }
 
+/// A packet that passes through, for the receive queue at once.
+type Passed = Option<Data<SkBuff>>;
+
+/// Apart, so that its locals are off the stack when the engine works.
+#[inline(never)]
 fn feed(
     sk: &mut Locked<'_>,
     now: Instant,
     packet: &Packet<'_>,
     skb: SkBuff,
-) -> Result<(), Discard> {
+    alone: bool,
+) -> Result<Passed, Discard> {
     let arrival = skb.arrival();
     if !arrival.group.is_multicast() {
         if let Body::Ncf(_) = packet.body {
-            return receive_unicast(sk, now, packet);
+            receive_unicast(sk, now, packet)?;
+            return Ok(None);
         }
         return match &mut sk.source {
-            Some(source) => source.handle(now, arrival.source, packet),
+            Some(source) => source.handle(now, arrival.source, packet).map(|()| None),
             None => Err(Discard::NoSocket),
         };
     }
     if let Receive::Listener(_) = sk.receive {
-        return listener::receive(sk, packet, skb);
+        listener::receive(sk, packet, skb)?;
+        return Ok(None);
     }
-    receive_downstream(sk, now, packet, skb)
+    let express = alone && is_express(sk, packet);
+    receive_downstream(sk, now, packet, skb, arrival, express)
+}
+
+/// Whether the packet may pass through the engine: nothing else is going on.
+fn is_express(sk: &Locked<'_>, packet: &Packet<'_>) -> bool {
+    let Receive::Session(session) = &sk.receive else {
+        return false;
+    };
+    session.expects(packet) && sk.loss.is_none() && !link::is_told(sk) && !trace::windows()
 }
 
 /// A parent that cannot reach its children by multicast confirms NAKs by unicast: our neighbours get
@@ -182,21 +201,30 @@ fn receive_downstream(
     now: Instant,
     packet: &Packet<'_>,
     skb: SkBuff,
-) -> Result<(), Discard> {
+    arrival: Arrival,
+    express: bool,
+) -> Result<Passed, Discard> {
     if sk.closing.is_some() || sk.ended {
         return Err(Discard::SessionEnded);
     }
     if let Receive::Idle = sk.receive {
         start_datagram(sk)?;
     }
-    let arrival = skb.arrival();
-    account::set_ceilings(sk);
+    if !express {
+        account::set_ceilings(sk);
+    }
     let (payload, refused) = match packet.body {
-        Body::Odata(data) | Body::Rdata(data) => match admit(sk, packet, data.sqn, skb)? {
+        Body::Odata(data) | Body::Rdata(data) => match admit(sk, packet, data.sqn, express, skb)? {
             Ok(payload) => (Some(payload), None),
             Err(why) => (None, Some(why)),
         },
         _ => (None, None),
+    };
+    let payload = match (payload, &mut sk.receive) {
+        (Some(payload), Receive::Session(session)) if express => {
+            return Ok(Some(session.pass(now, packet, payload)));
+        }
+        (payload, _) => payload,
     };
     let repair = payload.is_some() && matches!(packet.body, Body::Rdata(_));
     let sock = sk.sock();
@@ -228,7 +256,7 @@ fn receive_downstream(
         // SAFETY: The lock is held.
         unsafe { counters::count(sock, Counter::Repaired, 1) };
     }
-    result
+    result.map(|()| None)
 }
 
 /// A bound socket that joined a group becomes a receiver with its first packet.
@@ -248,13 +276,16 @@ fn start_datagram(sk: &mut Locked<'_>) -> Result<(), Discard> {
 const PIECE_MAX: i32 = 4096;
 
 /// Decides whether a data packet's bytes may be kept, and charges them. Or why there is no room now.
+/// `express`: delivery waits for it.
 fn admit(
     sk: &mut Locked<'_>,
     packet: &Packet<'_>,
     sqn: Sqn,
+    express: bool,
     mut skb: SkBuff,
 ) -> Result<Result<SkBuff, Discard>, Discard> {
     let (place, proven, shared) = match &sk.receive {
+        Receive::Session(session) if express => (Place::Next, session.is_proven(), false),
         Receive::Session(session) => (session.place(sqn), session.is_proven(), false),
         Receive::Datagram(peers) => {
             let tsi = packet.tsi();

@@ -160,6 +160,12 @@ pub(crate) unsafe fn notice(sk: NonNull<PgmSock>) {
     }
 }
 
+/// Whether [`look`] has more to do than to follow routes.
+pub(crate) fn is_told(sk: &Locked<'_>) -> bool {
+    // SAFETY: The socket is live.
+    sk.link.down || unsafe { (*sk.as_ptr()).look.load(Ordering::Relaxed) }
+}
+
 /// What [`engine::turn`] does first.
 pub(crate) fn look(sk: &mut Locked<'_>, now: Instant) {
     // SAFETY: The socket is live.

@@ -183,7 +183,7 @@ pub(crate) fn receive(
     let guard = ReadGuard::new();
     // SAFETY: The socket keeps its namespace, which keeps the tables.
     let known = unsafe {
-        let tables = netns::of(b::pgm_sock_net(sk.sock()));
+        let tables = netns::of_sock(sk.sock());
         demux::find_session(&guard, tables, id, key.tsi, arrival)
     };
     // RFC 3208 §6.1: reception starts with data.
@@ -396,7 +396,7 @@ pub(crate) unsafe fn leave(sk: *mut b::sock) {
             }
             ((*lock.as_ptr()).key, !over)
         };
-        let tables = netns::of(b::pgm_sock_net(sk));
+        let tables = netns::of_sock(sk);
         let Some(listener) = demux::find_listener(&ReadGuard::new(), tables, key) else {
             return;
         };

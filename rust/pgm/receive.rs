@@ -4,7 +4,7 @@
 
 use core::ptr::addr_of_mut;
 
-use kernel::ffi::{c_int, c_long, c_void};
+use kernel::ffi::{c_int, c_void};
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::settings;
@@ -41,7 +41,10 @@ pub(crate) unsafe extern "C" fn recvmsg(
             let result = match take(sk, len, flags as u32) {
                 Some(taken) => give(sk, taken, msg).map(Some),
                 None => match UserLock::new(sk) {
-                    Some(mut sk) => receive(&mut sk, msg, len, flags as u32, &mut timeo),
+                    Some(mut sk) => match receive(&mut sk, msg, len, flags as u32) {
+                        Ok(None) => sk.leave_and_sleep(&mut timeo).map(|()| None),
+                        result => result,
+                    },
                     None => Err(EINVAL),
                 },
             };
@@ -128,7 +131,7 @@ unsafe fn give(sk: *mut b::sock, taken: Taken, msg: *mut b::msghdr) -> Result<c_
     }
 }
 
-/// Every other case. `None`: it slept, and something may have come.
+/// Every other case. `None`: there is nothing to tell yet.
 ///
 /// # Safety
 ///
@@ -138,7 +141,6 @@ unsafe fn receive(
     msg: *mut b::msghdr,
     len: usize,
     flags: u32,
-    timeo: &mut c_long,
 ) -> Result<Option<c_int>> {
     if flags & b::MSG_OOB != 0 {
         return Err(EOPNOTSUPP);
@@ -173,7 +175,6 @@ unsafe fn receive(
     if unsafe { u32::from((*sk.sock()).sk_shutdown) & b::RCV_SHUTDOWN != 0 } {
         return Ok(Some(0));
     }
-    sk.sleep(timeo)?;
     Ok(None)
 }
 

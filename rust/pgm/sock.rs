@@ -25,7 +25,7 @@ use crate::net::skb::{SkBuff, TxPayload};
 use crate::net::timer;
 use crate::net::trace::Edges;
 use crate::net::udp::{Encap, UdpPorts};
-use crate::netns;
+use crate::netns::{self, PgmNet};
 use crate::options::Options;
 
 /// What the engine of a source, a session and a datagram socket are in the kernel.
@@ -45,6 +45,8 @@ pub(crate) struct PgmSock {
     inet: b::inet_sock,
     pub(crate) timer: b::hrtimer,
     pub(crate) firing: timer::Progress,
+    /// What its namespace has; a socket keeps its namespace.
+    pub(crate) tables: *mut PgmNet,
     /// What the demultiplexer matches; written before the socket is hashed, then constant.
     pub(crate) key: Key,
     /// How its packets travel; constant while it is hashed.
@@ -177,7 +179,10 @@ pub(crate) fn random_u64() -> u64 {
 /// `sk` is new and zeroed behind its `inet_sock`.
 pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
     // SAFETY: The socket has its namespace.
-    let defaults = unsafe { (*netns::of(b::pgm_sock_net(sk))).settings.values() };
+    let (tables, defaults) = unsafe {
+        let tables = netns::of(b::pgm_sock_net(sk));
+        (tables, (*tables).settings.values())
+    };
     let state = State {
         options: Options::new(defaults),
         udp: UdpPorts::NONE,
@@ -204,6 +209,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
     let this: *mut PgmSock = sk.cast();
     // SAFETY: Nobody else sees the socket yet.
     unsafe {
+        addr_of_mut!((*this).tables).write(tables);
         addr_of_mut!((*this).key).write(Key::NONE);
         addr_of_mut!((*this).encap).write(Encap::NATIVE);
         addr_of_mut!((*this).state).write(KBox::into_raw(state));

@@ -9,7 +9,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::source::{Source, SourceConfig};
-use pgm_core::{settings, Duration, Heap};
+use pgm_core::{settings, Duration, Heap, Instant};
 use pgm_wire::{Addr, Gsi, Sqn, Tsi};
 
 use crate::cork::Part;
@@ -311,7 +311,8 @@ unsafe fn begin(sk: &mut UserLock<'_>, sock: *mut b::socket, msg: *mut b::msghdr
 ///
 /// `msg` is that of a sendmsg() call on this socket.
 unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result<c_int> {
-    link::follow(sk, timer::now())?;
+    let mut now = timer::now();
+    link::follow(sk, now)?;
     let len = u32::try_from(len).map_err(|_| EMSGSIZE)?;
     // SAFETY: `msg` is valid.
     let (flags, from) = unsafe { ((*msg).msg_flags, addr_of_mut!((*msg).msg_iter)) };
@@ -329,7 +330,10 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
         let gathered = sk.cork.len();
         let total = gathered.saturating_add(len);
         let fragments = fragments_of(sk, total);
-        wait_for_room(sk, fragments, total, flags & b::MSG_DONTWAIT != 0)?;
+        if wait_for_room(sk, fragments, total, flags & b::MSG_DONTWAIT != 0)? {
+            now = timer::now();
+            link::follow(sk, now)?;
+        }
         // While this thread slept, another one may have changed the message, or the MTU changed.
         if sk.cork.part(len, flags & b::MSG_MORE != 0, limit) != Ok(part)
             || sk.cork.len() != gathered
@@ -340,14 +344,14 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
         account::may_hold(sk, total)?;
         if part == Part::Whole {
             // SAFETY: The lock is held, the iterator is that of this call.
-            unsafe { push(sk, from, fragments, total)? };
+            unsafe { push(sk, now, from, fragments, total)? };
         } else {
             // SAFETY: As above.
-            unsafe { complete(sk, from, fragments, len)? };
+            unsafe { complete(sk, now, from, fragments, len)? };
         }
         sk.cork.clear();
         if flags & b::MSG_BATCH == 0 || !hold(sk) {
-            engine::turn(sk, timer::now());
+            engine::turn_to_send(sk, now);
         }
         return Ok(len as c_int);
     }
@@ -373,6 +377,7 @@ fn hold(sk: &mut Locked<'_>) -> bool {
 /// `from` is the iterator of a sendmsg() call on this socket.
 unsafe fn complete(
     sk: &mut Locked<'_>,
+    now: Instant,
     from: *mut b::iov_iter,
     fragments: u32,
     len: u32,
@@ -382,7 +387,7 @@ unsafe fn complete(
     let result = unsafe {
         cork.append(from, len).and_then(|()| {
             let total = cork.len();
-            cork.read(|bytes| push(sk, bytes, fragments, total))
+            cork.read(|bytes| push(sk, now, bytes, fragments, total))
                 .inspect_err(|_| cork.take_back(len))
         })
     };
@@ -429,8 +434,9 @@ fn check_open(sk: &Locked<'_>) -> Result {
     }
 }
 
-/// Blocks until the transmit window and SO_SNDBUF take the APDU.
-fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool) -> Result {
+/// Blocks until the transmit window and SO_SNDBUF take the APDU. Whether that took time.
+fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool) -> Result<bool> {
+    let mut waited = false;
     // SAFETY: The lock is held.
     let mut timeo = unsafe { b::pgm_sndtimeo(sk.sock(), noblock) };
     loop {
@@ -440,8 +446,9 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
             return Err(EMSGSIZE);
         }
         if source.room(fragments, u64::from(len)) {
-            return Ok(());
+            return Ok(waited);
         }
+        waited = true;
         // Also for a caller that asks epoll when to try again.
         let now = timer::now();
         source.wait_for_room(now, fragments, u64::from(len));
@@ -458,7 +465,13 @@ fn wait_for_room(sk: &mut UserLock<'_>, fragments: u32, len: u32, noblock: bool)
 /// # Safety
 ///
 /// `from` has `len` bytes, and is not kept.
-unsafe fn push(sk: &mut Locked<'_>, from: *mut b::iov_iter, fragments: u32, len: u32) -> Result {
+unsafe fn push(
+    sk: &mut Locked<'_>,
+    now: Instant,
+    from: *mut b::iov_iter,
+    fragments: u32,
+    len: u32,
+) -> Result {
     let this = sk.as_ptr();
     let room = header_room(sk, fragments > 1);
     if fragments == 1 {
@@ -466,7 +479,7 @@ unsafe fn push(sk: &mut Locked<'_>, from: *mut b::iov_iter, fragments: u32, len:
         let (payload, sum) = unsafe { TxPayload::read(this, from, len, room)? };
         let source = sk.source.as_mut().ok_or(EPIPE)?;
         return source
-            .push(timer::now(), payload, u16::try_from(len)?, sum, None)
+            .push(now, payload, u16::try_from(len)?, sum, None)
             .map_or(Err(ENOBUFS), |_| Ok(()));
     }
     let mss = sk.mss_fragment;
@@ -481,7 +494,6 @@ unsafe fn push(sk: &mut Locked<'_>, from: *mut b::iov_iter, fragments: u32, len:
     }
     let source = sk.source.as_mut().ok_or(EPIPE)?;
     source.reserve(fragments).map_err(|_| ENOBUFS)?;
-    let now = timer::now();
     for (offset, size, payload, sum) in parts.iter_mut().filter_map(Option::take) {
         // The slots are reserved; should one be refused all the same, the APDU is cut short and
         // its receivers report it.

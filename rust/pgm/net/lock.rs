@@ -79,18 +79,34 @@ impl UserLock<'_> {
 
     /// As [`UserLock::wait`], for a call that fails when its time is over or a signal came.
     pub(crate) fn sleep(&mut self, timeo: &mut kernel::ffi::c_long) -> Result {
-        if *timeo == 0 {
-            return Err(EAGAIN);
-        }
-        // SAFETY: Both are always safe to call.
-        unsafe {
-            if b::pgm_signal_pending() {
-                return Err(Error::from_errno(b::pgm_intr_errno(*timeo)));
-            }
-        }
+        may_sleep(*timeo)?;
         self.wait(timeo);
         Ok(())
     }
+
+    /// As [`UserLock::sleep`], for a call that begins anew without the lock.
+    pub(crate) fn leave_and_sleep(self, timeo: &mut kernel::ffi::c_long) -> Result {
+        may_sleep(*timeo)?;
+        let sk = self.0.sock();
+        core::mem::forget(self);
+        // SAFETY: We held the lock as a process; it is given up.
+        unsafe { b::pgm_leave_and_wait(sk, timeo) };
+        Ok(())
+    }
+}
+
+/// Whether a call has time left, and no signal came.
+fn may_sleep(timeo: kernel::ffi::c_long) -> Result {
+    if timeo == 0 {
+        return Err(EAGAIN);
+    }
+    // SAFETY: Both are always safe to call.
+    unsafe {
+        if b::pgm_signal_pending() {
+            return Err(Error::from_errno(b::pgm_intr_errno(timeo)));
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Deref for UserLock<'a> {

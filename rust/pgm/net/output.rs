@@ -174,14 +174,14 @@ impl Way {
         })
     }
 
-    /// The route that the socket's last multicast packet took, unless routes changed since.
+    /// The route that the socket's last multicast packet took. Each turn looks whether routes changed.
     ///
     /// # Safety
     ///
     /// `sk` is locked.
     pub(super) unsafe fn cached(sk: *mut b::sock, source: Addr) -> Option<Self> {
         // SAFETY: By the caller; the reference is ours.
-        let route = unsafe { b::pgm_cached_dst(sk, cookie_of(sk).map_or(0, |cookie| *cookie)) };
+        let route = unsafe { b::pgm_cached_dst(sk) };
         (!route.is_null()).then_some(Self {
             route: Route(route),
             source,

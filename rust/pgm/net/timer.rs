@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use pgm_bindings as b;
 use pgm_core::Instant;
 
+use super::lock::Locked;
 use crate::sock::PgmSock;
 
 /// How far the timer's function is.
@@ -90,6 +91,15 @@ pub(crate) unsafe fn arm(sk: *mut PgmSock, at: Instant) {
             }
         }
         b::pgm_timer_start(timer, at.nanos());
+    }
+}
+
+/// Whether it is not armed, or is about to fire: only then something may have been due before now.
+pub(crate) fn is_due(sk: &Locked<'_>, now: Instant) -> bool {
+    // SAFETY: The timer lives in the socket, whose lock serialises arming and cancelling.
+    unsafe {
+        let timer = addr_of_mut!((*sk.as_ptr()).timer);
+        !b::pgm_timer_queued(timer) || b::pgm_timer_expires(timer) <= now.nanos()
     }
 }
 

@@ -148,6 +148,22 @@ impl Cursor {
         self.init = first;
     }
 
+    /// Whether it stands at `commit` with nothing on its way out.
+    pub(super) fn is_idle(&self, commit: Sqn) -> bool {
+        self.scan == commit
+            && self.whole == commit
+            && self.assembly.is_none()
+            && self.loss.is_none()
+            && self.leaving.is_none()
+    }
+
+    /// A whole APDU was delivered without it; the next number is `commit`.
+    pub(super) fn pass_over(&mut self, commit: Sqn) {
+        self.joining = Joining::Done;
+        self.scan = commit;
+        self.whole = commit;
+    }
+
     /// The number that delivery waits for.
     pub(super) const fn next(&self) -> Sqn {
         self.scan

@@ -12,6 +12,7 @@ mod back_off;
 mod config;
 mod data;
 mod delivery;
+mod express;
 mod join;
 mod nak;
 mod ncf;
@@ -433,6 +434,9 @@ impl<P, H: Heap> Receiver<P, H> {
     /// When [`Receiver::handle_timeout`] wants to be called; the past means at once. `None` only
     /// when the session is over.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_quiet() {
+            return Some(self.heard.after(self.config.peer_expiry));
+        }
         if self.ended {
             return None;
         }

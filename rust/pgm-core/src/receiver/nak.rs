@@ -173,6 +173,11 @@ impl<H: Heap> Repair<H> {
         self.timers.first().map(|(at, _)| at)
     }
 
+    /// Whether no recovery is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.timers.is_empty() && self.due.is_empty()
+    }
+
     /// When the next NAK may leave, if one is due.
     pub(super) fn next_nak(&self) -> Option<Instant> {
         self.due.first().map(|_| self.not_before)

@@ -468,6 +468,21 @@ impl<P, H: Heap> Window<P, H> {
         state
     }
 
+    /// Whether there is no slot and nothing known above: the next packet would be the only one.
+    pub(super) fn is_void(&self) -> bool {
+        self.open && self.commit == self.top && self.commit == self.front && self.commit == self.end
+    }
+
+    /// The next packet came into a void window, and left it at once.
+    pub(super) fn pass_over(&mut self) {
+        // The memory of slots that the window leaves behind goes as it always does.
+        self.ring.take_lowest(self.commit);
+        self.commit = self.commit.next();
+        self.front = self.commit;
+        self.top = self.commit;
+        self.end = self.commit;
+    }
+
     /// The APDU from `first` on is whole and may leave before its turn. Without memory it waits for it.
     pub(super) fn arrive(&mut self, first: Sqn) {
         self.arrived = self.arrived.saturating_add(1);

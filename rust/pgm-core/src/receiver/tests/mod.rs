@@ -15,6 +15,8 @@ mod arrival;
 mod back_off;
 mod bounds;
 mod clock;
+#[cfg(test)]
+mod express;
 mod failing;
 mod fragments;
 pub mod fuzz;
@@ -132,6 +134,8 @@ pub(super) struct Rig<H: Heap = StdHeap> {
     spm_sqn: u32,
     /// Off: the payload handle is withheld.
     pub(super) room: bool,
+    /// Packets that may pass through do.
+    pub(super) express: bool,
     /// The most slots that one call looked at.
     pub(super) worst: u64,
 }
@@ -155,6 +159,7 @@ impl<H: Heap> Rig<H> {
             begun: false,
             spm_sqn: 0,
             room: true,
+            express: true,
             worst: 0,
         }
     }
@@ -172,31 +177,36 @@ impl<H: Heap> Rig<H> {
         self.next = Some(first.plus(count).get());
     }
 
+    /// Something for the application.
+    fn take(&mut self, delivery: Delivery<u32>) {
+        match delivery {
+            Delivery::Data(data) => {
+                assert_eq!(data.payload, data.sqn.get());
+                self.follows(data.sqn, 1);
+                self.begun = true;
+                self.pieces.push(data.sqn.get());
+                if data.last {
+                    self.out.push(Out::Apdu(core::mem::take(&mut self.pieces)));
+                }
+            }
+            Delivery::Loss { first, count } => {
+                assert!(self.pieces.is_empty(), "an APDU was interrupted");
+                assert!(count > 0);
+                self.follows(first, count);
+                self.out.push(Out::Lost(first.get(), count));
+            }
+            Delivery::End(end) => {
+                assert!(self.pieces.is_empty(), "an APDU was interrupted");
+                self.out.push(Out::End(end));
+            }
+        }
+    }
+
     /// Polls until nothing is left, as the owner does after every call.
     pub(super) fn settle(&mut self) {
         while let Some(delivery) = self.rx.poll_deliver() {
             self.note();
-            match delivery {
-                Delivery::Data(data) => {
-                    assert_eq!(data.payload, data.sqn.get());
-                    self.follows(data.sqn, 1);
-                    self.begun = true;
-                    self.pieces.push(data.sqn.get());
-                    if data.last {
-                        self.out.push(Out::Apdu(core::mem::take(&mut self.pieces)));
-                    }
-                }
-                Delivery::Loss { first, count } => {
-                    assert!(self.pieces.is_empty(), "an APDU was interrupted");
-                    assert!(count > 0);
-                    self.follows(first, count);
-                    self.out.push(Out::Lost(first.get(), count));
-                }
-                Delivery::End(end) => {
-                    assert!(self.pieces.is_empty(), "an APDU was interrupted");
-                    self.out.push(Out::End(end));
-                }
-            }
+            self.take(delivery);
         }
         self.note();
         let mut buf = [0; HEADER_MAX];
@@ -259,7 +269,14 @@ impl<H: Heap> Rig<H> {
         let bytes = bytes(TSI, repr, tsdu_len);
         let packet = Packet::parse(&bytes).unwrap();
         let payload = (repr.kind().has_payload() && self.room).then_some(id);
-        let result = self.rx.handle(self.now, OTHER, &packet, payload);
+        let result = match payload {
+            Some(id) if self.express && self.rx.expects(&packet) => {
+                let data = self.rx.pass(self.now, &packet, id);
+                self.take(Delivery::Data(data));
+                Ok(())
+            }
+            payload => self.rx.handle(self.now, OTHER, &packet, payload),
+        };
         self.note();
         self.settle();
         result
