@@ -181,7 +181,7 @@ class Session:
         # Two more, since the ambient ones have a timer of their own, which may be late once.
         allowed = due + self.extra + 2 + int(elapsed / self.timing.ambient)
         if self.spms > allowed:
-            yield "SRC-09", f"{self.spms} SPMs in {elapsed:.3f} s after data"
+            yield "SRC-09", f"{self.spms} SPMs in {elapsed:.3f} s after data", True
 
     def _odata(self, packet):
         if packet.sqn in self.sent:
