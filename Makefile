@@ -73,6 +73,12 @@ bench: lab-modules ## measure beside UDP and OpenPGM, counted in instructions; R
 bench-profile: lab-modules ## instructions of a message by function; WHAT="--size 64 --wake"
 	@tools/bench/profile/run $(WHAT)
 
+bench-sim: ## how recovery grows with up to 100,000 receivers, and overload, in the simulation
+	@mkdir -p build/bench
+	@$(CARGO) run --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm-sim -- \
+		--bench build/bench/sim.json $(if $(MOST),--most $(MOST))
+	@echo "wrote build/bench/sim.json"
+
 check: ## format, lints, tests on the host and in the guest
 	@tools/check/run $(STEPS)
 
@@ -107,6 +113,6 @@ clean: ## remove what was built; the lab's cache stays
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: KDIR, LOSS, FAMILY=6 and ENCAP=udp (demo), STEPS (check: some of its steps), ROWS (bench), DESTDIR and PREFIX (install),"
-	@echo "V=1 W=1 CLIPPY=1 (modules), PGM_CACHE ($(PGM_CACHE))."
+	@echo "V=1 W=1 CLIPPY=1 (modules), MOST (bench-sim: the most receivers), PGM_CACHE ($(PGM_CACHE))."
 
-.PHONY: modules lab-modules tool libpgm storm interop-peer interop demo bench bench-profile check check-debug conformance rust-metadata install clean help
+.PHONY: modules lab-modules tool libpgm storm interop-peer interop demo bench bench-profile bench-sim check check-debug conformance rust-metadata install clean help

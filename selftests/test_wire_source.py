@@ -134,7 +134,8 @@ def test_storm():
         for kind in (wire.NCF, wire.RDATA):
             count = len(run.probe.all(kind)) + (kind == wire.NCF)
             ktap.note(f"{count} {wire.NAMES[kind]} in {took:.2f} s")
-            assert 1 <= count <= 2 + took / 0.01, f"{count} {wire.NAMES[kind]}"
+            # An answer holds for 1 ms at least.
+            assert 1 <= count <= 2 + took / 0.001, f"{count} {wire.NAMES[kind]}"
         assert pgm.accounted()[1] <= pages + 8, "NAKs cost memory"
 
 

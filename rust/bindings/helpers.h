@@ -221,6 +221,7 @@ int pgm_sdif(const struct sk_buff *skb);
 struct net *pgm_skb_net(const struct sk_buff *skb);
 int pgm_iif(const struct sk_buff *skb);
 bool pgm_is_ipv6(const struct sk_buff *skb);
+u8 pgm_ip6_hop_limit(const struct sk_buff *skb);
 const struct in6_addr *pgm_ip6_saddr(const struct sk_buff *skb);
 const struct in6_addr *pgm_ip6_daddr(const struct sk_buff *skb);
 int pgm_iif6(const struct sk_buff *skb);

@@ -97,6 +97,11 @@ bool pgm_is_ipv6(const struct sk_buff *skb)
 	return skb->protocol == htons(ETH_P_IPV6);
 }
 
+u8 pgm_ip6_hop_limit(const struct sk_buff *skb)
+{
+	return ipv6_hdr(skb)->hop_limit;
+}
+
 const struct in6_addr *pgm_ip6_saddr(const struct sk_buff *skb)
 {
 	return &ipv6_hdr(skb)->saddr;

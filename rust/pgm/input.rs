@@ -235,6 +235,7 @@ fn receive_downstream(
             let before = peers.len();
             let edges = |peers: &PeersEngine| peers.get(packet.tsi()).map(engine::edges);
             let traced = trace::windows().then(|| edges(peers));
+            peers.set_near(arrival.near);
             let result = peers.handle(now, arrival.source, arrival.group, packet, payload);
             if let Some(old) = traced {
                 let new = edges(peers).filter(|new| old != Some(*new));

@@ -18,7 +18,7 @@ use crate::net::address::{self, SocketAddress, ANY4};
 use crate::net::heap::{accounted, KernelHeap};
 use crate::net::is_memory;
 use crate::net::lock::{BhLock, Locked, UserLock};
-use crate::net::membership;
+use crate::net::membership::{self, Arrival};
 use crate::net::output::{Path, Way};
 use crate::net::rcu::ReadGuard;
 use crate::net::skb::SkBuff;
@@ -190,7 +190,7 @@ pub(crate) fn receive(
     let starts = starts_reception(packet);
     let child = match known {
         Some(child) => child,
-        None if starts || matches!(packet.body, Body::Spm(_)) => announce(sk, key, arrival.source)?,
+        None if starts || matches!(packet.body, Body::Spm(_)) => announce(sk, key, arrival)?,
         None => return Err(Discard::NoSocket),
     };
     if starts {
@@ -202,7 +202,7 @@ pub(crate) fn receive(
 }
 
 /// Makes a session for a source that is new here.
-fn announce(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSock>, Discard> {
+fn announce(sk: &mut Locked<'_>, key: Key, arrival: Arrival) -> Result<NonNull<PgmSock>, Discard> {
     if sk.closing.is_some() {
         return Err(Discard::NoSocket);
     }
@@ -224,7 +224,7 @@ fn announce(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSo
         }
     }
     // SAFETY: The lock is held.
-    let child = unsafe { create(sk, key, source)? };
+    let child = unsafe { create(sk, key, arrival)? };
     let Receive::Listener(listener) = &mut sk.receive else {
         return Err(Discard::NoSocket);
     };
@@ -267,7 +267,12 @@ fn offer(sk: &mut Locked<'_>, child: NonNull<PgmSock>) -> Result<(), Discard> {
 /// # Safety
 ///
 /// `sk` is a locked listener.
-unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<PgmSock>, Discard> {
+unsafe fn create(
+    sk: &mut Locked<'_>,
+    key: Key,
+    arrival: Arrival,
+) -> Result<NonNull<PgmSock>, Discard> {
+    let source = arrival.source;
     let listener = sk.sock();
     // SAFETY: The listener is locked; the child is ours alone until it is hashed.
     unsafe {
@@ -307,6 +312,7 @@ unsafe fn create(sk: &mut Locked<'_>, key: Key, source: Addr) -> Result<NonNull<
 
         let config = ReceiverConfig {
             group: key.group,
+            near: arrival.near,
             ..sk.options.receiver(key.ddp, (*sock).sk_rcvbuf)
         };
         let session = Receiver::new(config, key.tsi, source, timer::now(), random_u64());

@@ -111,7 +111,8 @@ class Scene:
         # ZeroMQ takes the port of the group for that of UDP.
         variant.UNICAST = variant.MULTICAST = pgm.PORT
         # While `pgm send` announces a session, it sends eight SPMs.
-        timing = rules.Timing(ambient=ANNOUNCE / 8_000)
+        # Our receivers repeat a NAK after a round trip, and 1 ms at least.
+        timing = rules.Timing(ambient=ANNOUNCE / 8_000, repeat=0.002)
         self.referee = Referee(self.source, self.theirs, timing)
         transport = "epgm" if variant.now().udp else "pgm"
         self.endpoint = f"{transport}://{{}};{pgm.GROUP}:{pgm.PORT}"

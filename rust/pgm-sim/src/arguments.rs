@@ -3,6 +3,7 @@
 //! The command line.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use pgm_core::Duration;
 
@@ -18,6 +19,10 @@ usage:
   pgm-sim --receivers N [--shared-loss P] [--rtt-us T] [--seed S]
                                        one loss in front of N receivers: how many NAKs come?
                                        P is a percentage (default 2), T microseconds (default 1000)
+  pgm-sim --bench FILE [--most N] [--jobs N]
+                                       how recovery grows with the number of receivers, up to N
+                                       (default 100000), and what overload leaves of the goodput;
+                                       a table, and JSON into FILE
 
 exit status: 0 all is as it must be, 1 a run failed (its seed is printed), 2 wrong arguments";
 
@@ -35,6 +40,15 @@ pub enum Command {
     },
     /// Run one seed with a trace.
     Seed(u64),
+    /// Print how things grow.
+    Bench {
+        /// Where JSON goes.
+        file: PathBuf,
+        /// The most receivers.
+        most: u32,
+        /// On how many threads; 0 for as many as there are processors.
+        jobs: usize,
+    },
     /// Count NAKs behind a shared loss.
     Suppression {
         /// How many receivers.
@@ -56,6 +70,8 @@ struct Given {
     receivers: Option<u32>,
     loss: Option<u64>,
     rtt: Option<u32>,
+    bench: Option<PathBuf>,
+    most: Option<u32>,
 }
 
 /// Reads the arguments behind the program's name.
@@ -73,6 +89,8 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String>
             "--jobs" => given.jobs = Some(number(&name, &value()?)?),
             "--receivers" => given.receivers = Some(number(&name, &value()?)?),
             "--shared-loss" => given.loss = Some(percent(&value()?)?),
+            "--bench" => given.bench = Some(value()?.into()),
+            "--most" => given.most = Some(number(&name, &value()?)?),
             "--rtt-us" => given.rtt = Some(number(&name, &value()?)?),
             _ => return Err(format!("{name} is not an option; --help lists them")),
         }
@@ -89,7 +107,20 @@ impl Given {
             receivers,
             loss,
             rtt,
+            bench,
+            most,
         } = self;
+        if let Some(file) = bench {
+            let others = (seeds, seed, receivers, loss, rtt);
+            if others != (None, None, None, None, None) {
+                return Err("--bench goes with --most and --jobs only".into());
+            }
+            let (most, jobs) = (most.unwrap_or(100_000), jobs.unwrap_or(0));
+            return Ok(Command::Bench { file, most, jobs });
+        }
+        if most.is_some() {
+            return Err("--most goes with --bench".into());
+        }
         match (seeds, seed, receivers) {
             (Some(seeds), None, None) if loss.is_none() && rtt.is_none() => Ok(Command::Seeds {
                 seeds,
@@ -113,7 +144,10 @@ impl Given {
                     seed: seed.unwrap_or(1),
                 })
             }
-            _ => Err("give one of --seeds A..B, --seed N, --receivers N; see --help".into()),
+            _ => Err(
+                "give one of --seeds A..B, --seed N, --receivers N, --bench FILE; see --help"
+                    .into(),
+            ),
         }
     }
 }
@@ -155,6 +189,12 @@ mod tests {
             read("--seeds 3..9 --jobs 2"),
             Ok(Command::Seeds { seeds, jobs: 2 })
         );
+        let bench = Command::Bench {
+            file: "x.json".into(),
+            most: 64,
+            jobs: 0,
+        };
+        assert_eq!(read("--bench x.json --most 64"), Ok(bench));
         assert_eq!(read("--seed 12"), Ok(Command::Seed(12)));
         assert_eq!(read("--help"), Ok(Command::Help));
         let suppression = Command::Suppression {
@@ -178,6 +218,9 @@ mod tests {
             "--receivers 0",
             "--receivers 10 --shared-loss 31",
             "--receivers 10 --rtt-us 0",
+            "--bench",
+            "--bench x --seed 1",
+            "--seed 1 --most 3",
             "--frob",
         ] {
             assert!(read(line).is_err(), "{line}");

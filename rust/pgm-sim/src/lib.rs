@@ -11,10 +11,12 @@
 #![deny(missing_docs)]
 
 pub mod arguments;
+pub mod bench;
 mod clock;
 mod draw;
 mod engine;
 mod heap;
+pub mod histogram;
 mod link;
 mod network;
 mod node;

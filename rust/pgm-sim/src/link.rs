@@ -16,6 +16,15 @@ pub struct Burst {
     pub ppm: u64,
 }
 
+/// A queue that drops what does not fit (drop-tail), drained at a rate.
+#[derive(Clone, Copy, Debug)]
+pub struct Bottleneck {
+    /// Bytes a second.
+    pub rate: u64,
+    /// Bytes that may wait.
+    pub queue: u64,
+}
+
 /// How a link treats packets. Probabilities are parts per million.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Profile {
@@ -25,6 +34,8 @@ pub struct Profile {
     pub loss: u64,
     /// Loss in bursts.
     pub burst: Option<Burst>,
+    /// Loss where it is full.
+    pub bottleneck: Option<Bottleneck>,
     /// A second copy.
     pub duplicate: u64,
     /// An additional delay, so that others overtake.
@@ -52,6 +63,8 @@ pub struct Link {
     bad: bool,
     /// When good turns bad or bad good.
     turns_at: Instant,
+    /// When the queue of the bottleneck will be empty.
+    busy_until: Instant,
 }
 
 impl Link {
@@ -62,7 +75,22 @@ impl Link {
             rng,
             bad: true,
             turns_at: Instant::ZERO,
+            busy_until: Instant::ZERO,
         }
+    }
+
+    /// A packet of `bytes` that enters at `now`: when it leaves the queue, if it finds room.
+    pub fn queue(&mut self, now: Instant, bytes: u64) -> Option<Instant> {
+        let Some(Bottleneck { rate, queue }) = self.profile.bottleneck else {
+            return Some(now);
+        };
+        let time = |bytes: u64| Duration::from_nanos(bytes * 1_000_000_000 / rate);
+        let start = self.busy_until.max(now);
+        if start.since(now) > time(queue) {
+            return None;
+        }
+        self.busy_until = start.after(time(bytes));
+        Some(self.busy_until)
     }
 
     /// When a packet that enters at `now` would arrive if nothing happened to it.

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command: many seeds, one seed, or a count of NAKs.
+//! The command: many seeds, one seed, a count of NAKs, or the benchmark.
 
 use std::ops::Range;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use pgm_core::Duration;
 use pgm_sim::arguments::{self, Command};
+use pgm_sim::bench::report;
 use pgm_sim::report::Outcome;
 use pgm_sim::scenario::Scenario;
 use pgm_sim::{print, run, suppression};
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
             print::line(arguments::USAGE);
             ExitCode::SUCCESS
         }
+        Ok(Command::Bench { file, most, jobs }) => benchmark(&file, most, jobs),
         Ok(Command::Seeds { seeds, jobs }) => many(seeds, jobs),
         Ok(Command::Seed(seed)) => one(seed),
         Ok(Command::Suppression {
@@ -31,6 +34,28 @@ fn main() -> ExitCode {
         Err(why) => {
             eprintln!("pgm-sim: {why}");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// As many as were asked for, or as there are processors.
+fn threads(jobs: usize) -> usize {
+    match jobs {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        jobs => jobs,
+    }
+}
+
+fn benchmark(file: &Path, most: u32, jobs: usize) -> ExitCode {
+    let written = report::measure(most, threads(jobs)).and_then(|report| {
+        print::line(report.table());
+        std::fs::write(file, report.json()).map_err(|why| format!("{}: {why}", file.display()))
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("pgm-sim: {why}");
+            ExitCode::FAILURE
         }
     }
 }
@@ -47,10 +72,7 @@ fn complain(seed: u64, why: &str) {
 
 fn many(seeds: Range<u64>, jobs: usize) -> ExitCode {
     let start = Instant::now();
-    let jobs = match jobs {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        jobs => jobs,
-    };
+    let jobs = threads(jobs);
     let next = AtomicU64::new(seeds.start);
     let worker = || {
         let (mut total, mut failed) = (Outcome::default(), 0);

@@ -17,7 +17,7 @@ use crate::node::{ReceiverNode, SourceNode};
 use crate::oracle::{Rules, Witness};
 use crate::print;
 use crate::report::Outcome;
-use crate::scenario::{Ending, Scenario, NLA};
+use crate::scenario::{Ending, Scenario, IP_OVERHEAD, NLA};
 use crate::trace;
 use crate::workload::Workload;
 
@@ -53,6 +53,7 @@ struct Network<'a> {
     events: Events<Event>,
     timers: Timers,
     source: SourceNode,
+    branches: Vec<Link>,
     receivers: Vec<ReceiverNode>,
     workload: Workload,
     rules: Rules,
@@ -81,12 +82,16 @@ impl<'a> Network<'a> {
         );
         let shared = Link::new(scenario.shared, rng.fork());
         heap::refuse(scenario.refusals, rng.fork());
+        let branches = scenario.branches.iter();
+        let branches: Vec<Link> = branches
+            .map(|profile| Link::new(*profile, rng.fork()))
+            .collect();
         let receivers: Vec<ReceiverNode> = (0..)
             .zip(&scenario.places)
-            .map(|(n, place): (u16, _)| {
-                let [high, low] = n.to_be_bytes();
+            .map(|(n, place): (u32, _)| {
+                let [_, top, high, low] = n.to_be_bytes();
                 ReceiverNode {
-                    addr: Addr::V4([10, 1, high, low]),
+                    addr: Addr::V4([10, 1 + top, high, low]),
                     engine: None,
                     down: Link::new(place.down, rng.fork()),
                     up: Link::new(place.up, rng.fork()),
@@ -105,6 +110,7 @@ impl<'a> Network<'a> {
             events: Events::new(),
             timers: Timers::new(receivers.len() + 1),
             source: SourceNode::new(scenario, now, shared),
+            branches,
             receivers,
             workload,
             rules: Rules {
@@ -264,25 +270,44 @@ impl<'a> Network<'a> {
             Ok(Body::Odata(data)) => Some(self.workload.index(data.sqn)),
             _ => None,
         };
-        self.outcome.odata += u64::from(kind == PacketType::Odata);
-        let lost = self.source.shared.pass(self.now)[0].is_none();
-        self.outcome.odata_lost_by_all += u64::from(lost && odata.is_some());
+        match kind {
+            PacketType::Odata => self.outcome.odata += 1,
+            PacketType::Rdata => self.outcome.rdata += 1,
+            PacketType::Ncf => self.outcome.ncfs += 1,
+            _ => {}
+        }
+        let bytes = packet.len() as u64 + u64::from(IP_OVERHEAD);
+        let start = self.source.shared.queue(self.now, bytes);
+        let start = start.filter(|_| self.source.shared.pass(self.now)[0].is_some());
+        self.outcome.odata_lost_by_all += u64::from(start.is_none() && odata.is_some());
+        let branches: Vec<Option<Instant>> = self
+            .branches
+            .iter_mut()
+            .map(|link| start.filter(|_| link.pass(self.now)[0].is_some()))
+            .collect();
+        let mut missed = false;
         for n in 0..self.receivers.len() {
             if !self.receivers[n].joined {
                 continue;
             }
             let node = &mut self.receivers[n];
-            let arrivals = if lost {
-                [None, None]
-            } else {
-                node.down.pass(self.now)
+            let start = match self.scenario.places[n].branch {
+                Some(branch) => branches[branch],
+                None => start,
+            };
+            let start = start.and_then(|at| node.down.queue(at, bytes));
+            let arrivals = match start {
+                Some(at) => node.down.pass(at),
+                None => [None, None],
             };
             let intact = arrivals.iter().flatten().any(|copy| !copy.damaged);
             if let Some(index) = odata.filter(|_| !intact) {
                 node.witness.missed(index, node.down.undisturbed(self.now));
+                missed = true;
             }
             self.carry(n + 1, NLA, &packet, arrivals);
         }
+        self.outcome.odata_missed += u64::from(missed);
     }
 
     fn carry(&mut self, node: usize, from: Addr, packet: &Rc<[u8]>, copies: [Option<Arrival>; 2]) {
@@ -388,8 +413,15 @@ impl<'a> Network<'a> {
             let delivery = engine.poll_deliver();
             self.cost.called("a delivery")?;
             if let Some(delivery) = delivery {
-                if let Delivery::Data(_) = delivery {
+                if let Delivery::Data(data) = &delivery {
                     node.queued += u32::from(node.stalled.is_some());
+                    let index = self.workload.index(data.sqn);
+                    if let Some((apdu, _)) = self.workload.packet(index).filter(|_| data.last) {
+                        let age = self.now.since(self.workload.apdus[apdu].at);
+                        self.outcome.ages.add(age.nanos() / 1_000);
+                        let (from, to) = self.workload.second_half();
+                        self.outcome.in_time += u64::from(from <= self.now && self.now < to);
+                    }
                 }
                 node.update_congestion(self.now);
                 let rules = self.rules;

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::histogram::Histogram;
+
 /// Totals of one run, or of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -18,6 +20,12 @@ pub struct Outcome {
     pub sent: u64,
     /// How many of them were ODATA.
     pub odata: u64,
+    /// Repairs.
+    pub rdata: u64,
+    /// NAK confirmations.
+    pub ncfs: u64,
+    /// ODATA that some receiver in session did not get.
+    pub odata_missed: u64,
     /// Packets that reached a node, damaged ones included; a multicast counts for every receiver.
     pub arrived: u64,
     /// Packets that did not, counted alike.
@@ -39,6 +47,10 @@ pub struct Outcome {
     pub naks_at_source: u64,
     /// APDUs delivered.
     pub apdus: u64,
+    /// How many of them while the second half was being sent.
+    pub in_time: u64,
+    /// How old they were at delivery, in microseconds.
+    pub ages: Histogram,
     /// SQNs that receivers reported lost, however the session ended.
     pub unrecovered: u64,
     /// How many of them where windows and retries were ample; the oracle tolerates none.
@@ -59,6 +71,11 @@ impl Outcome {
         self.events += other.events;
         self.sent += other.sent;
         self.odata += other.odata;
+        self.rdata += other.rdata;
+        self.ncfs += other.ncfs;
+        self.odata_missed += other.odata_missed;
+        self.in_time += other.in_time;
+        self.ages.merge(&other.ages);
         self.arrived += other.arrived;
         self.dropped += other.dropped;
         self.closed += other.closed;

@@ -32,6 +32,8 @@ pub struct Traffic {
     pub pause_ppm: u64,
     /// Its longest pause.
     pub pause: Duration,
+    /// Instead of all that: an APDU of exactly `mss` bytes at this interval.
+    pub steady: Option<Duration>,
 }
 
 /// An application that does not read for a while.
@@ -52,6 +54,8 @@ pub struct Place {
     pub down: Profile,
     /// To the source.
     pub up: Profile,
+    /// The branch of the network that it is on.
+    pub branch: Option<usize>,
     /// When it joins the group, after the start.
     pub joins: Duration,
     /// Whether its application stalls.
@@ -92,6 +96,8 @@ pub struct Scenario {
     pub traffic: Traffic,
     /// A link that all packets of the source pass first.
     pub shared: Profile,
+    /// Links behind it, each of which some receivers share.
+    pub branches: Vec<Profile>,
     /// The receivers.
     pub places: Vec<Place>,
     /// How it ends.
@@ -112,6 +118,7 @@ impl Scenario {
             fragments_max: rng.between(1, 12),
             pause_ppm: *pick(&mut rng, &[0, 10_000, 200_000, MILLION]),
             pause: rng.micros(1_000, 100_000),
+            steady: None,
         };
         let rate = rng.magnitude(30_000, 20_000_000);
         let delay = Duration::from_nanos(rng.magnitude(200, 40_000) * 1_000);
@@ -128,6 +135,7 @@ impl Scenario {
             receiver: Self::receiver(&mut rng, rtt),
             traffic,
             shared: Profile::default(),
+            branches: Vec::new(),
             places,
             ending: Self::ending(&mut rng, span),
             ample: rng.chance(700_000),
@@ -155,6 +163,7 @@ impl Scenario {
         Place {
             down,
             up,
+            branch: None,
             joins,
             stall,
         }
@@ -175,6 +184,7 @@ impl Scenario {
             delay,
             loss,
             burst,
+            bottleneck: None,
             duplicate: upto(rng, 50_000),
             reorder: upto(rng, 200_000),
             reorder_by: delay.double(),

@@ -28,6 +28,7 @@ pub fn scenario(seed: u64, receivers: u32, loss: u64, rtt: Duration) -> Scenario
         Place {
             down: profile,
             up: profile,
+            branch: None,
             joins: Duration::ZERO,
             stall: None,
         }
@@ -67,11 +68,13 @@ pub fn scenario(seed: u64, receivers: u32, loss: u64, rtt: Duration) -> Scenario
             // Losses far enough apart not to share their NAKs.
             pause_ppm: MILLION,
             pause: Duration::from_millis(100),
+            steady: None,
         },
         shared: Profile {
             loss,
             ..Profile::default()
         },
+        branches: Vec::new(),
         places: (0..receivers).map(place).collect(),
         ending: Ending::Fin,
         refusals: 0,

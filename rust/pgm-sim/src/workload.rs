@@ -32,7 +32,16 @@ impl Workload {
     pub fn new(traffic: &Traffic, first: Sqn, start: Instant, rng: &mut Rng) -> Self {
         let mut at = start;
         let mut apdus = Vec::new();
-        for _ in 0..traffic.apdus {
+        for n in 0..traffic.apdus {
+            if let Some(interval) = traffic.steady {
+                let bytes = n.to_be_bytes().repeat(traffic.mss / 8 + 1);
+                apdus.push(Apdu {
+                    bytes: bytes[..traffic.mss].to_vec(),
+                    at,
+                });
+                at = at.after(interval);
+                continue;
+            }
             if rng.chance(traffic.pause_ppm) {
                 at = at.after(rng.interval(traffic.pause));
             }
@@ -62,6 +71,15 @@ impl Workload {
             _ => rng.between(1, mss * traffic.fragments_max),
         };
         len as usize
+    }
+
+    /// When the second half of the APDUs was ready to be sent.
+    pub fn second_half(&self) -> (Instant, Instant) {
+        let at = |place: usize| self.apdus.get(place).map_or(Instant::ZERO, |apdu| apdu.at);
+        (
+            at(self.apdus.len() / 2),
+            at(self.apdus.len().saturating_sub(1)),
+        )
     }
 
     /// How many packets an APDU of `len` bytes takes.

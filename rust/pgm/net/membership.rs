@@ -80,6 +80,8 @@ pub(crate) struct Arrival {
     /// Interface, and the slave behind an L3 master.
     pub(crate) iif: i32,
     pub(crate) sdif: i32,
+    /// Its TTL is at its end: who sends to one link only is on it.
+    pub(crate) near: bool,
 }
 
 impl Arrival {

@@ -177,6 +177,7 @@ impl SkBuff {
                     source: address::v6(b::pgm_ip6_saddr(skb)),
                     iif: b::pgm_iif6(skb),
                     sdif: b::pgm_sdif6(skb),
+                    near: b::pgm_ip6_hop_limit(skb) <= 1,
                 };
             }
             let ip = b::pgm_ip_hdr(skb);
@@ -186,6 +187,7 @@ impl SkBuff {
                 source: address::v4(addrs.saddr),
                 iif: b::pgm_iif(skb),
                 sdif: b::pgm_sdif(skb),
+                near: (*ip).ttl <= 1,
             }
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) heartbeat: Intervals,
     /// PGM_NAK_BO_IVL was set: what the source says does not change it.
     nak_bo_fixed: bool,
+    /// It was, or PGM_NAK_RPT_IVL or PGM_NAK_RDATA_IVL: none of them follows what is measured.
+    nak_set: bool,
     /// PGM_MSGSIZE_MAX was set: messages may have as many packets as that takes.
     pub(crate) msgsize_set: bool,
     /// Of sources yet to be; random without a setting.
@@ -53,6 +55,7 @@ impl Options {
             window: SendWindow::new(&defaults),
             heartbeat: Intervals::default(),
             nak_bo_fixed: false,
+            nak_set: false,
             msgsize_set: false,
             gsi: None,
             router_alert: None,
@@ -180,6 +183,8 @@ fn set_number(sk: &mut Locked<'_>, name: c_uint, input: &Input) -> Result {
     if name == b::PGM_NAK_BO_IVL {
         sk.options.nak_bo_fixed = true;
     }
+    let intervals = [b::PGM_NAK_BO_IVL, b::PGM_NAK_RPT_IVL, b::PGM_NAK_RDATA_IVL];
+    sk.options.nak_set |= intervals.contains(&name);
     Ok(())
 }
 

@@ -18,12 +18,14 @@ impl Options {
     /// What a receiver of this port starts with, given its SO_RCVBUF.
     pub(crate) fn receiver(&self, dport: u16, rcvbuf: c_int) -> ReceiverConfig {
         let sqns = self.numbers.get(&settings::RXW_SQNS);
+        let config = ReceiverConfig::new(&self.numbers);
         ReceiverConfig {
             dport,
             node_id: random_u64() as u32,
             nak_bo_fixed: self.nak_bo_fixed,
             rxw_sqns: ReceiverConfig::window(sqns, u32::try_from(rcvbuf).unwrap_or(0)),
-            ..ReceiverConfig::new(&self.numbers)
+            nak_adaptive: config.nak_adaptive && !self.nak_set,
+            ..config
         }
     }
 }

@@ -23,6 +23,11 @@ pub struct ReceiverConfig {
     pub node_id: u32,
     /// NAK_BO_IVL: NAK_RB_IVL is drawn over it (§6.3), until OPT_NAK_BO_IVL says otherwise.
     pub nak_bo_ivl: Duration,
+    /// The user chose none of the three intervals: they follow what is measured, and start with what is
+    /// given here.
+    pub nak_adaptive: bool,
+    /// No router is between the source and us, as far as can be told.
+    pub near: bool,
     /// The user chose `nak_bo_ivl`: only the bounds of OPT_NAK_BO_RNG change it.
     pub nak_bo_fixed: bool,
     /// NAK_RPT_IVL: how long a NAK waits for its NCF (§6.3).
@@ -71,6 +76,14 @@ impl ReceiverConfig {
             group: Addr::V4([0; 4]),
             node_id: 0,
             nak_bo_ivl: micros(&settings::NAK_BO_IVL),
+            nak_adaptive: [
+                &settings::NAK_BO_IVL,
+                &settings::NAK_RPT_IVL,
+                &settings::NAK_RDATA_IVL,
+            ]
+            .into_iter()
+            .all(|setting| values.get(setting) == setting.default),
+            near: false,
             nak_bo_fixed: false,
             nak_rpt_ivl: micros(&settings::NAK_RPT_IVL),
             nak_rdata_ivl: micros(&settings::NAK_RDATA_IVL),

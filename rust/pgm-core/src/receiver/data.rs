@@ -9,6 +9,7 @@ use crate::memory::{Heap, NakState};
 use crate::receiver::apdu;
 use crate::receiver::arrival;
 use crate::receiver::join::history;
+use crate::receiver::nak::Missing;
 use crate::receiver::rxw::{in_window, Held, State};
 use crate::receiver::stats::{add, count};
 use crate::receiver::{Place, Receiver};
@@ -71,6 +72,23 @@ impl<P, H: Heap> Receiver<P, H> {
         self.store(now, sqn, repair, packet, payload)
     }
 
+    /// What the arrival of a missing packet tells of the session's times.
+    fn time(&mut self, now: Instant, missing: &Missing, repair: bool) {
+        if !repair {
+            self.back_off.was_late(now.since(missing.detected));
+        } else if let Some(confirmed) = missing.confirmed_at() {
+            self.back_off.repaired(now.since(confirmed));
+        } else if let Some(asked) = missing.asked() {
+            // Its NCF was lost.
+            self.back_off.answered(now, asked);
+        } else if !missing.is_outstanding() {
+            // So was that for somebody else's NAK.
+            let waits = missing.waits_since();
+            self.back_off
+                .has_company(waits.map(|since| now.since(since)));
+        }
+    }
+
     /// Puts a data packet where it belongs in the window.
     fn store(
         &mut self,
@@ -120,6 +138,7 @@ impl<P, H: Heap> Receiver<P, H> {
             count(&mut self.stats.rdata_packets);
         }
         if let Some(missing) = missing {
+            self.time(now, &missing, repair);
             if repair || missing.is_confirmed() {
                 if !missing.is_confirmed() {
                     // Somebody else's repair came before we asked.

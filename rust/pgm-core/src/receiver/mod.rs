@@ -289,7 +289,7 @@ impl<P, H: Heap> Receiver<P, H> {
         let slots = self.window.materialise(now);
         let confirmed = self
             .repair
-            .confirm(&mut self.window, now, &mut self.rng, &self.config);
+            .confirm(&mut self.window, now, &mut self.rng, &self.back_off);
         self.stats.missing_sqns = self.repair.assumed;
         self.backlog = slots == Work::More || confirmed == Work::More;
         self.retry = if slots == Work::Starved || confirmed == Work::Starved {
@@ -377,7 +377,9 @@ impl<P, H: Heap> Receiver<P, H> {
             return None;
         }
         let path = self.path()?;
-        let (sqn, list) = self.repair.poll_nak(&mut self.window, now, &self.config)?;
+        let (sqn, list) =
+            self.repair
+                .poll_nak(&mut self.window, now, &self.back_off, &self.config)?;
         count(&mut self.stats.naks_sent);
         let sqns = u64::try_from(list.len()).unwrap_or(0).saturating_add(1);
         add(&mut self.stats.nak_sqns, sqns);
@@ -483,8 +485,14 @@ impl<P, H: Heap> Receiver<P, H> {
             return;
         }
         let count = !self.congested;
-        self.repair
-            .expire(&mut self.window, now, &mut self.rng, &self.config, count);
+        self.repair.expire(
+            &mut self.window,
+            now,
+            &mut self.rng,
+            &self.back_off,
+            &self.config,
+            count,
+        );
         self.spmr.handle_timeout(now, &mut self.rng, &self.config);
         self.maintain(now);
     }

@@ -9,15 +9,12 @@ use pgm_wire::{NakList, Sqn, Tsi, NAK_LIST_MAX};
 
 use crate::deadlines::Deadlines;
 use crate::memory::{Heap, NakState, NoMemory};
+use crate::receiver::back_off::BackOff;
 use crate::receiver::rxw::{newer, Slot, State, Window, Work};
 use crate::receiver::{ReceiverConfig, MEMORY_RETRY, STEPS};
 use crate::ring::Ring;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-
-/// A missing packet may be late for so long before loss is assumed (§6.3: "a timeout based
-/// mechanism"), and never longer than NAK_BO_IVL.
-const REORDER_IVL: Duration = Duration::from_millis(10);
 
 /// At most this many NAK packets leave in any [`BURST_IVL`], so that bulk loss makes no NAK storm.
 const BURST: u32 = 16;
@@ -54,6 +51,8 @@ impl Phase {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Missing {
     pub(super) phase: Phase,
+    /// The NAK that it waits for an answer to is our own, and the first one.
+    measured: bool,
     ncf_retries: u16,
     data_retries: u16,
     /// When it was first known to be missing.
@@ -68,12 +67,28 @@ impl Missing {
     pub(super) const fn new(now: Instant) -> Self {
         Self {
             phase: Phase::Tempered,
+            measured: false,
             ncf_retries: 0,
             data_retries: 0,
             detected: now,
             entered: now,
             until: now,
         }
+    }
+
+    /// When our NAK left, if what answers it now tells the round trip.
+    pub(super) fn asked(&self) -> Option<Instant> {
+        (self.measured && self.phase == Phase::WaitNcf).then_some(self.entered)
+    }
+
+    /// When its back-off began, if it lasts.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        (self.phase == Phase::BackOff).then_some(self.entered)
+    }
+
+    /// When its NCF came, if RDATA is awaited.
+    pub(super) fn confirmed_at(&self) -> Option<Instant> {
+        (self.phase == Phase::WaitData).then_some(self.entered)
     }
 
     /// Whether loss was assumed, and not only lateness.
@@ -214,9 +229,9 @@ impl<H: Heap> Repair<H> {
         window: &mut Window<P, H>,
         now: Instant,
         rng: &mut Rng,
-        config: &ReceiverConfig,
+        timing: &BackOff,
     ) -> Work {
-        let patience = REORDER_IVL.min(config.nak_bo_ivl);
+        let patience = timing.patience();
         for at in [window.commit, window.trail] {
             if newer(at, self.confirmed) {
                 self.confirmed = at;
@@ -234,7 +249,7 @@ impl<H: Heap> Repair<H> {
                     if !certain && late > now {
                         return Work::Until(late);
                     }
-                    let at = self.back_off(sqn, now, rng, config);
+                    let at = self.back_off(sqn, now, rng, timing);
                     if self
                         .enter(&mut window.ring, sqn, Phase::BackOff, now, at)
                         .is_err()
@@ -249,15 +264,9 @@ impl<H: Heap> Repair<H> {
     }
 
     /// NAK_RB_IVL for `sqn`: one draw for a whole gap, so that its NAKs make one list (§9.3.2).
-    fn back_off(
-        &mut self,
-        sqn: Sqn,
-        now: Instant,
-        rng: &mut Rng,
-        config: &ReceiverConfig,
-    ) -> Instant {
+    fn back_off(&mut self, sqn: Sqn, now: Instant, rng: &mut Rng, timing: &BackOff) -> Instant {
         if sqn != self.gap_end || self.gap_at <= now {
-            self.gap_at = now.after(rng.interval(config.nak_bo_ivl));
+            self.gap_at = now.after(timing.draw(rng));
         }
         self.gap_end = sqn.next();
         self.gap_at
@@ -322,6 +331,7 @@ impl<H: Heap> Repair<H> {
         window: &mut Window<P, H>,
         now: Instant,
         rng: &mut Rng,
+        timing: &BackOff,
         config: &ReceiverConfig,
         count: bool,
     ) {
@@ -352,7 +362,7 @@ impl<H: Heap> Repair<H> {
                 self.lose(window, sqn);
                 continue;
             }
-            let at = *drawn.get_or_insert_with(|| now.after(rng.interval(config.nak_bo_ivl)));
+            let at = *drawn.get_or_insert_with(|| now.after(timing.draw(rng)));
             let _ = self.enter(&mut window.ring, sqn, Phase::BackOff, now, at);
         }
     }
@@ -369,16 +379,20 @@ impl<H: Heap> Repair<H> {
     pub(super) fn hear<P>(
         &mut self,
         window: &mut Window<P, H>,
-        sqn: Sqn,
-        heard: Heard,
+        (sqn, heard): (Sqn, Heard),
         now: Instant,
+        timing: &mut BackOff,
         config: &ReceiverConfig,
         count: bool,
     ) -> Result<bool, NoMemory> {
         let Some(missing) = window.missing_mut(sqn) else {
             return Ok(false);
         };
-        let (rpt, rdata) = (config.nak_rpt_ivl, config.nak_rdata_ivl);
+        if let Some(asked) = missing.asked().filter(|_| heard == Heard::Ncf) {
+            timing.answered(now, asked);
+        }
+        let rpt = timing.ncf_wait(config, missing.ncf_retries);
+        let rdata = timing.data_wait(config, missing.data_retries);
         let (phase, until) = match (heard, missing.phase) {
             (Heard::Ncf, _) | (Heard::Nak, Phase::WaitData) => (Phase::WaitData, now.after(rdata)),
             (Heard::Nak, Phase::WaitNcf) => (Phase::WaitNcf, missing.until.max(now.after(rpt))),
@@ -406,25 +420,29 @@ impl<H: Heap> Repair<H> {
         &mut self,
         window: &mut Window<P, H>,
         now: Instant,
+        timing: &BackOff,
         config: &ReceiverConfig,
     ) -> Option<(Sqn, NakList)> {
         if now < self.not_before {
             return None;
         }
+        self.gather(window, now, timing);
         let mut first = None;
         let mut list = NakList::EMPTY;
         for _ in 0..STEPS {
             let Some((_, sqn)) = self.due.first() else {
                 break;
             };
-            if window.missing_mut(sqn).is_none() {
-                self.due.cancel(&mut window.ring, sqn);
-                continue;
-            }
             if list.len() == NAK_LIST_MAX {
                 break;
             }
-            let until = now.after(config.nak_rpt_ivl);
+            let Some(missing) = window.missing_mut(sqn) else {
+                self.due.cancel(&mut window.ring, sqn);
+                continue;
+            };
+            // What was asked for before may be answered now by what was sent then.
+            missing.measured = missing.ncf_retries == 0 && missing.data_retries == 0;
+            let until = now.after(timing.ncf_wait(config, missing.ncf_retries));
             if self
                 .enter(&mut window.ring, sqn, Phase::WaitNcf, now, until)
                 .is_err()
@@ -441,6 +459,28 @@ impl<H: Heap> Repair<H> {
         let first = first?;
         self.pace(now);
         Some((first, list))
+    }
+
+    /// A NAK is about to leave, if one is due: what would be due before its NCF could come goes with it
+    /// (§9.3).
+    fn gather<P>(&mut self, window: &mut Window<P, H>, now: Instant, timing: &BackOff) {
+        if self.due.first().is_none() {
+            return;
+        }
+        let end = now.after(timing.slack());
+        for _ in 0..NAK_LIST_MAX {
+            let Some((_, sqn)) = self.timers.first().filter(|(at, _)| *at < end) else {
+                return;
+            };
+            let missing = window.missing_mut(sqn);
+            if missing.is_none_or(|missing| missing.phase != Phase::BackOff) {
+                return;
+            }
+            let entered = self.enter(&mut window.ring, sqn, Phase::Due, now, now);
+            if entered.is_err() {
+                return;
+            }
+        }
     }
 
     /// Accounts for a NAK packet that leaves now: after [`BURST`] of them there is a pause.

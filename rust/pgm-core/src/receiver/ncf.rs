@@ -27,6 +27,9 @@ impl<P, H: Heap> Receiver<P, H> {
             }
             self.unreachable = true;
         } else {
+            if packet.options.nak_bo_ivl().is_none() {
+                self.back_off.release();
+            }
             self.learn_back_off(packet.options.nak_bo_ivl());
         }
         match self.suppress(now, ncf, packet, Heard::Ncf) {
@@ -65,14 +68,30 @@ impl<P, H: Heap> Receiver<P, H> {
         let list = packet.options.nak_list().unwrap_or(NakList::EMPTY);
         let count = !self.congested;
         let mut matched = false;
+        let mut shared = false;
+        let mut waits = None;
         for sqn in core::iter::once(nak.sqn).chain(list.iter()) {
-            matched |= self
-                .repair
-                .hear(&mut self.window, sqn, heard, now, &self.config, count)?;
+            if let Some(missing) = self.window.missing_mut(sqn) {
+                shared |= !missing.is_outstanding();
+                waits = waits.or(missing.waits_since());
+            }
+            matched |= self.repair.hear(
+                &mut self.window,
+                (sqn, heard),
+                now,
+                &mut self.back_off,
+                &self.config,
+                count,
+            )?;
+        }
+        if shared {
+            self.back_off
+                .has_company(waits.map(|since| now.since(since)));
         }
         if matched {
             Ok(())
         } else {
+            self.back_off.has_neighbours();
             Err(Discard::Unmatched)
         }
     }

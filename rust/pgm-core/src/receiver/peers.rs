@@ -434,6 +434,11 @@ impl<P, H: Heap> Peers<P, H> {
         self.ceilings = ceilings;
     }
 
+    /// Whether the packet that comes next crossed no router.
+    pub fn set_near(&mut self, near: bool) {
+        self.config.near = near;
+    }
+
     /// What all sessions hold.
     pub const fn usage(&self) -> Usage {
         self.usage

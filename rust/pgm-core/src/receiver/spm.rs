@@ -53,7 +53,7 @@ impl<P, H: Heap> Receiver<P, H> {
         if self.is_node(spm.path) {
             if self.repair.next_nak().is_some() && (self.path().is_none() || self.unreachable) {
                 // All receivers hear this SPM at once: what waited for it backs off anew.
-                let back_off = self.rng.interval(self.config.nak_bo_ivl);
+                let back_off = self.back_off.draw(&mut self.rng);
                 self.repair.hold(now.after(back_off));
             }
             self.parent.hear(now, spm.path);

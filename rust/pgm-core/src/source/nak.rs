@@ -84,7 +84,8 @@ impl<P, H: Heap> Source<P, H> {
         for sqn in sqns.clone() {
             self.window.asked(sqn, now);
             if let Some(slot) = self.window.held_mut(sqn) {
-                self.backoff.note(&mut slot.state, slot.confirmed, now);
+                let (sent, confirmed) = (slot.sent_at, slot.confirmed);
+                self.backoff.note(&mut slot.state, sent, confirmed, now);
                 unicast |= slot.state.is_unreached();
             }
         }
@@ -95,7 +96,7 @@ impl<P, H: Heap> Source<P, H> {
         }
         // §5.3: the repairs follow the confirmation. What memory refuses is asked for again.
         for sqn in sqns {
-            self.window.ask_repair(sqn, now)?;
+            self.window.ask_repair(sqn, now, self.backoff.hold())?;
         }
         confirmed
     }
@@ -111,7 +112,7 @@ impl<P, H: Heap> Source<P, H> {
     ) -> Result<(), Discard> {
         let is_fresh = |sqn| {
             let slot = self.window.held(sqn);
-            slot.is_some_and(|slot| !slot.confirmed.is_within(NCF_HOLD, now))
+            slot.is_some_and(|slot| !slot.confirmed.is_within(self.backoff.hold(), now))
         };
         // Nor can anybody have a stream of unicast NCFs sent to somebody else.
         let held_back =

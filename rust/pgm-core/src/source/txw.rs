@@ -24,8 +24,6 @@ use crate::time::{Duration, Instant};
 
 /// How many packets one call may free.
 const BATCH: u32 = 256;
-/// An RDATA that left this recently still answers NAKs for its SQN (RFC 3208 §5.3).
-const RDATA_HOLD: Duration = Duration::from_millis(10);
 
 /// When something happened last, in the least space: microseconds modulo 2^32. What is 71 minutes old
 /// may pass for recent once, for as long as it is asked whether it is.
@@ -67,7 +65,7 @@ pub(super) struct Slot<P> {
     part: Option<Part>,
     /// Whether it is the first of the session.
     pub(super) syn: bool,
-    sent_at: Instant,
+    pub(super) sent_at: Instant,
     /// TSDU bytes of the session before it, modulo 2^32: no window is so large.
     before: u32,
     /// When an NCF for it was multicast.
@@ -385,16 +383,21 @@ impl<P, H: Heap> Window<P, H> {
         }
     }
 
-    /// Asks for a repair of `sqn`, a packet of the window. Each waits at most once, and not just after
-    /// its RDATA left.
-    pub(super) fn ask_repair(&mut self, sqn: Sqn, now: Instant) -> Result<(), NoMemory> {
+    /// Asks for a repair of `sqn`, a packet of the window. Each waits at most once, and not for so long
+    /// after its RDATA left (RFC 3208 §5.3).
+    pub(super) fn ask_repair(
+        &mut self,
+        sqn: Sqn,
+        now: Instant,
+        hold: Duration,
+    ) -> Result<(), NoMemory> {
         let due = if self.is_urgent(sqn) {
             Instant::ZERO
         } else {
             now
         };
         match self.held_mut(sqn) {
-            Some(slot) if !slot.repair.is_set() && !slot.repaired.is_within(RDATA_HOLD, now) => {
+            Some(slot) if !slot.repair.is_set() && !slot.repaired.is_within(hold, now) => {
                 self.repairs.set(&mut self.slots, sqn, due)
             }
             _ => Ok(()),

@@ -28,6 +28,7 @@ impl Stand {
             fragments_max: 1,
             pause_ppm: 0,
             pause: Duration::ZERO,
+            steady: None,
         };
         let first = Sqn::new(u32::MAX - 2);
         let mut workload = Workload::new(&traffic, first, Instant::ZERO, &mut Rng::new(1));

