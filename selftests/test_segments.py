@@ -18,6 +18,8 @@ import pgm
 import variant
 import wire
 
+# So fast that packets need not wait for each other.
+WINDOW = (100_000, 2_000, 0)
 SO_TIMESTAMPING, TX_SOFTWARE, SOFTWARE = 37, 1 << 1, 1 << 4
 
 ktap.usual_variants((variant.V4_UDP, variant.V6_UDP))
@@ -26,6 +28,7 @@ ktap.usual_variants((variant.V4_UDP, variant.V6_UDP))
 @contextlib.contextmanager
 def session(lan, **options):
     """A source and its session on the next host, which have begun."""
+    options.setdefault("window", WINDOW)
     with pgm.listener(lan.hosts[1]) as listening, pgm.source(lan.hosts[0], **options) as source:
         source.send(b"begin")
         accepted, _ = pgm.accept(listening)
