@@ -178,10 +178,13 @@ pub(crate) fn random_u64() -> u64 {
 ///
 /// `sk` is new and zeroed behind its `inet_sock`.
 pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
-    // SAFETY: The socket has its namespace.
-    let (tables, defaults) = unsafe {
+    let this: *mut PgmSock = sk.cast();
+    // SAFETY: The socket has its namespace, and nobody else sees it yet.
+    let defaults = unsafe {
         let tables = netns::of(b::pgm_sock_net(sk));
-        (tables, (*tables).settings.values())
+        // Even a socket that cannot start is unhashed.
+        addr_of_mut!((*this).tables).write(tables);
+        (*tables).settings.values()
     };
     let state = State {
         options: Options::new(defaults),
@@ -206,10 +209,8 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
     let Ok(state) = KBox::new(state, accounted()) else {
         return ENOMEM.to_errno();
     };
-    let this: *mut PgmSock = sk.cast();
     // SAFETY: Nobody else sees the socket yet.
     unsafe {
-        addr_of_mut!((*this).tables).write(tables);
         addr_of_mut!((*this).key).write(Key::NONE);
         addr_of_mut!((*this).encap).write(Encap::NATIVE);
         addr_of_mut!((*this).state).write(KBox::into_raw(state));
