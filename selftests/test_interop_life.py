@@ -231,8 +231,10 @@ def test_one_host():
         buses = [stack.enter_context(pgm.datagram(host, interface=lo)) for _ in range(2)]
         timing = rules.Timing(ambient=0.1, receivers=len(buses))
         stack.enter_context(Referee(host, theirs, timing, device="lo"))
-        peer = stack.enter_context(Peer("source", host, interface=theirs[0], loop=1))
+        # Before the sources, as it gives up at once what is missing until it has heard an SPM of theirs
+        # (quirks:gaps_before_an_spm).
         receiver = stack.enter_context(Peer("receiver", host, interface=theirs[1], loop=1))
+        peer = stack.enter_context(Peer("source", host, interface=theirs[0], loop=1))
         options = {pgm.PGM_AMBIENT_SPM: 100_000}
         source = stack.enter_context(pgm.source(host, options=options, **where))
         peer.send(heard[0])
@@ -249,20 +251,12 @@ def test_one_host():
             got = reader.result()
             for identifier, messages in wanted.items():
                 pgm.same(got[identifier], messages)
-        # OpenPGM's receiver may give a packet up here, as soon as it is lost: see interop.rst.
-        ktap.wait_for(lambda: receiver.resets() or has_all(receiver, wanted), "OpenPGM has ended", 40)
         for identifier, messages in wanted.items():
-            left = iter(messages)
-            assert all(each in left for each in receiver.messages(identifier)), "out of order"
+            pgm.same(receiver.wait(len(messages), identifier), messages)
         counters = [pgm.stats(bus) for bus in buses]
-        ktap.note(f"repaired: {[each['repaired'] for each in counters]}, RDATA of ours: {pgm.stats(source)['rdata']}")
-        ktap.note(f"OpenPGM has everything: {has_all(receiver, wanted)}")
+        ktap.note(f"repaired: {[each['repaired'] for each in counters]}")
         assert all(each["repaired"] for each in counters), "nothing was repaired"
-
-
-def has_all(receiver, wanted):
-    """Whether OpenPGM got every message of each source."""
-    return all(receiver.messages(identifier) == messages for identifier, messages in wanted.items())
+        assert pgm.stats(source)["rdata"] > 0
 
 
 def collect(bus, wanted):

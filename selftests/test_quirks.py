@@ -80,6 +80,37 @@ def stray_fragment(stray):
             ktap.equal(receiver.resets(), 0, "losses that it was told of")
 
 
+@ktap.each({"gaps_before_an_spm": False, "gaps_after_an_spm": True})
+def gaps(heard):
+    """A packet that is missing when no SPM of its source was heard is given up at once, without a NAK.
+
+    It has nowhere to send the NAK to, as only SPMs say where. RFC 3208 lets a receiver wait for one.
+    """
+    with net.shared(5) as lan, Probe(lan.hosts[0], pgm.PORT) as probe:
+        source = probe.source()
+        with Peer("receiver", lan.hosts[1]) as receiver:
+            if heard:
+                source.spm(0, 0xFFFFFFFF)
+            source.odata(0, b"one")
+            receiver.wait(1)
+            source.odata(2, b"three")
+            if heard:
+                nak = probe.wait(wire.NAK)
+                source.ncf(nak.sqn)
+                source.rdata(1, b"two")
+                pgm.same(receiver.wait(3), [b"one", b"two", b"three"])
+                ktap.equal(receiver.resets(), 0, "losses that it was told of")
+            else:
+                ktap.wait_for(lambda: len(receiver.messages()) == 2, "it has given the second one up")
+                ktap.equal(receiver.messages(), [b"one", b"three"])
+                ktap.equal(receiver.resets(), 1, "losses that it was told of")
+                # An SPM now is too late, and so is what would repair it.
+                source.spm(0, 2)
+                source.rdata(1, b"two")
+                probe.silence(0.1, wire.NAK)
+                ktap.equal(receiver.messages(), [b"one", b"three"])
+
+
 def broken(packets, address):
     """The requirements that the packets of one host break."""
     return {fault.requirement for fault in rules.judge(packets) if fault.packet.source == address}
