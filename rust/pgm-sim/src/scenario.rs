@@ -83,6 +83,40 @@ pub enum Ending {
     },
 }
 
+/// A source that sends so many bytes a second, and whose window nothing leaves.
+pub fn source(rate: u64) -> SourceConfig {
+    SourceConfig {
+        tsi: Tsi {
+            gsi: Gsi([2, 0, 0, 0, 0, 1]),
+            sport: 40_000,
+        },
+        dport: DPORT,
+        nla: NLA,
+        group: GROUP,
+        rate,
+        ip_overhead: IP_OVERHEAD,
+        window: Duration::from_secs(30),
+        window_bytes: 1 << 30,
+        window_sqns: RING_MAX,
+        advance: Advance::WithTime,
+        advance_percent: 15,
+        join_percent: 0,
+        queue_bytes: 1 << 20,
+        ambient: Duration::from_secs(8),
+        heartbeat: Heartbeat::doubling(Duration::from_millis(100), Duration::from_secs(8)),
+        first_sqn: Sqn::new(0),
+    }
+}
+
+/// A receiver with the engine's own settings.
+pub fn receiver() -> ReceiverConfig {
+    ReceiverConfig {
+        dport: DPORT,
+        group: GROUP,
+        ..ReceiverConfig::default()
+    }
+}
+
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -195,15 +229,6 @@ impl Scenario {
     fn source(rng: &mut Rng, rate: u64) -> SourceConfig {
         let heartbeat = Heartbeat::doubling(rng.micros(1_000, 50_000), rng.micros(50_000, 300_000));
         SourceConfig {
-            tsi: Tsi {
-                gsi: Gsi([2, 0, 0, 0, 0, 1]),
-                sport: 40_000,
-            },
-            dport: DPORT,
-            nla: NLA,
-            group: GROUP,
-            rate,
-            ip_overhead: IP_OVERHEAD,
             window: rng.micros(50_000, 3_000_000),
             window_bytes: rng.magnitude(20_000, 1_000_000),
             window_sqns: rng.magnitude(64, 2_048) as u32,
@@ -217,6 +242,7 @@ impl Scenario {
                 rng,
                 &[Sqn::new(0), Sqn::new(u32::MAX - 50), Sqn::new(1 << 31)],
             ),
+            ..source(rate)
         }
     }
 
@@ -226,8 +252,6 @@ impl Scenario {
             ivl.max(Duration::from_millis(1))
         };
         ReceiverConfig {
-            dport: DPORT,
-            group: GROUP,
             nak_bo_ivl: times(30, 300),
             nak_rpt_ivl: times(120, 500),
             nak_rdata_ivl: times(120, 500),
@@ -237,7 +261,7 @@ impl Scenario {
             spmr_spm_ivl: rng.micros(10_000, 1_000_000),
             peer_expiry: Duration::from_secs(15),
             rxw_sqns: rng.magnitude(64, 4_096) as u32,
-            ..ReceiverConfig::default()
+            ..receiver()
         }
     }
 

@@ -5,15 +5,12 @@
 
 use std::fmt;
 
-use pgm_core::receiver::ReceiverConfig;
-use pgm_core::source::{Advance, Heartbeat, SourceConfig};
-use pgm_core::{Duration, RING_MAX};
-use pgm_wire::{Gsi, Sqn, Tsi};
+use pgm_core::Duration;
 
 use crate::draw::MILLION;
 use crate::link::Profile;
 use crate::report::{ratio, Outcome};
-use crate::scenario::{Ending, Place, Scenario, Traffic, DPORT, GROUP, IP_OVERHEAD, NLA};
+use crate::scenario::{receiver, source, Ending, Place, Scenario, Traffic};
 
 /// The scenario: `receivers` at about `rtt` from the source, engine defaults, and a first link that
 /// loses `loss` parts per million of what the source sends; nothing else is lost.
@@ -35,32 +32,8 @@ pub fn scenario(seed: u64, receivers: u32, loss: u64, rtt: Duration) -> Scenario
     };
     Scenario {
         seed,
-        source: SourceConfig {
-            tsi: Tsi {
-                gsi: Gsi([2, 0, 0, 0, 0, 1]),
-                sport: 40_000,
-            },
-            dport: DPORT,
-            nla: NLA,
-            group: GROUP,
-            rate: 12_500_000,
-            ip_overhead: IP_OVERHEAD,
-            window: Duration::from_secs(30),
-            window_bytes: 1 << 30,
-            window_sqns: RING_MAX,
-            advance: Advance::WithTime,
-            advance_percent: 15,
-            join_percent: 0,
-            queue_bytes: 1 << 20,
-            ambient: Duration::from_secs(8),
-            heartbeat: Heartbeat::doubling(Duration::from_millis(100), Duration::from_secs(8)),
-            first_sqn: Sqn::new(0),
-        },
-        receiver: ReceiverConfig {
-            dport: DPORT,
-            group: GROUP,
-            ..ReceiverConfig::default()
-        },
+        source: source(12_500_000),
+        receiver: receiver(),
         traffic: Traffic {
             apdus: 1_000,
             mss: 1_000,

@@ -6,14 +6,13 @@
 pub mod report;
 
 use pgm_core::receiver::ReceiverConfig;
-use pgm_core::source::{Advance, Heartbeat, SourceConfig};
-use pgm_core::{Duration, RING_MAX};
-use pgm_wire::{Gsi, Sqn, Tsi};
+use pgm_core::source::SourceConfig;
+use pgm_core::Duration;
 
 use crate::draw::MILLION;
 use crate::link::{Bottleneck, Profile};
 use crate::report::{ratio, Outcome};
-use crate::scenario::{Ending, Place, Scenario, Traffic, DPORT, GROUP, IP_OVERHEAD, NLA};
+use crate::scenario::{receiver, source, Ending, Place, Scenario, Traffic};
 
 /// Bytes a second of every bottleneck.
 const CAPACITY: u64 = 3_000_000;
@@ -131,38 +130,6 @@ pub fn overloads() -> Vec<Overload> {
         }
     }
     rows
-}
-
-fn source(rate: u64) -> SourceConfig {
-    SourceConfig {
-        tsi: Tsi {
-            gsi: Gsi([2, 0, 0, 0, 0, 1]),
-            sport: 40_000,
-        },
-        dport: DPORT,
-        nla: NLA,
-        group: GROUP,
-        rate,
-        ip_overhead: IP_OVERHEAD,
-        window: Duration::from_secs(30),
-        window_bytes: 1 << 30,
-        window_sqns: RING_MAX,
-        advance: Advance::WithTime,
-        advance_percent: 15,
-        join_percent: 0,
-        queue_bytes: 1 << 20,
-        ambient: Duration::from_secs(8),
-        heartbeat: Heartbeat::doubling(Duration::from_millis(100), Duration::from_secs(8)),
-        first_sqn: Sqn::new(0),
-    }
-}
-
-fn receiver() -> ReceiverConfig {
-    ReceiverConfig {
-        dport: DPORT,
-        group: GROUP,
-        ..ReceiverConfig::default()
-    }
 }
 
 fn lossy(ppm: u64) -> Profile {
