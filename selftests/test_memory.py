@@ -17,7 +17,7 @@ import pgm
 import slab
 import variant
 
-MEGABYTES = 200
+MEGABYTES = 200 if ktap.SLOW == 1 else 4  # each MB takes a long time where every access is checked
 MESSAGE = 22_000  # many packets for one call: the test is about packets, not about Python
 PAGE = 4096
 
@@ -80,12 +80,12 @@ def settle(lan, before):
 
 
 @ktap.test(timeout=230)
-def test_200_megabytes():
+def test_megabytes():
     """Slab, socket memory and sockets are where they were."""
     # attack: A-14
     with net.shared() as lan:
         count, pages = alone()
-        push(lan, 10, linger=False)  # caches and per-CPU lists are warm now
+        push(lan, max(MEGABYTES // 20, 1), linger=False)  # caches and per-CPU lists are warm now
         before, sockets_before = settle(lan, count), used()
         took = push(lan, MEGABYTES)
         ktap.note(f"{MEGABYTES} MB in {took:.1f} s")
@@ -97,7 +97,7 @@ def test_200_megabytes():
             ktap.note(f"{name}: {size:+} bytes")
         ours = {n: s for n, s in grown.items() if re.match("PGM|skbuff|kmalloc|hrtimer", n)}
         total = sum(ours.values())
-        # Per-CPU lists breathe; 200 MB of packets would show as hundreds of times this.
+        # Per-CPU lists breathe; packets that stay would show as hundreds of times this, or as four times.
         assert total < 1 << 20, f"{total} bytes more in {ours}"
 
 

@@ -3,7 +3,4 @@
 # The selftests in the debug kernel, and what it logged from its first line to
 # its last. Not a step of make check: make check-debug.
 tools/lab/lab debug-make && make --no-print-directory tool libpgm storm interop-peer || exit
-# 200 MB take an hour where every access is checked; there kmemleak finds what
-# memory is for.
-export WITHOUT=memory
 exec tools/check/selftests debug build/debug/pgm.ko --debug --cpus 2
