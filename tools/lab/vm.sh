@@ -3,7 +3,7 @@
 # The virtual machine.
 
 vm_run() {
-	local timeout=3600 memory=2048 cpus=2 out='' console='' append='' exact='' plugin='' debug='' pause='' status
+	local timeout=3600 memory=2048 cpus=2 out='' console='' append='' plugin='' debug='' pause='' status
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--timeout) timeout=$2 && shift 2 ;;
@@ -12,7 +12,6 @@ vm_run() {
 		--out) out=$2 && shift 2 ;;
 		--console) console=$2 && shift 2 ;;
 		--append) append=$2 && shift 2 ;;
-		--exact) exact=yes && shift ;;
 		--plugin) plugin=$2 && shift 2 ;;
 		--pause) pause=$2 && shift 2 ;;
 		--debug) debug=yes && shift ;;
@@ -29,11 +28,6 @@ vm_run() {
 		qemu_command
 		vm_accelerator
 	fi
-	# One instruction takes one nanosecond of the guest's time: what else this
-	# machine does has no influence on what is measured.
-	[ -z "$exact" ] || VM_ACCELERATOR=(
-		-M q35 -accel "tcg,thread=single" -icount "shift=0,sleep=off" -cpu max,-erms,-fsrm,-avx,-avx2
-	)
 
 	VM_JOB=$(mktemp -d "${TMPDIR:-/tmp}/lab-job.XXXXXX")
 	trap 'rm -rf "$VM_JOB"' EXIT
