@@ -71,7 +71,7 @@ def test_unload():
     module = Module()
     with net.shared() as lan, faults.Fault() as fault:
         traffic.exchange(lan)
-        ktap.wait_for(lambda: pgm.in_use() == 0, "no socket is left", 20)
+        pgm.no_socket()
         for nth in range(1, faults.MOST):
             fault.arm(nth)
             gone = module.unload()

@@ -48,7 +48,7 @@ def churn(usual, **how):
 
 def held():
     """Bytes in slabs, as soon as the sockets that were closed are gone."""
-    ktap.wait_for(lambda: pgm.in_use() == 0, "no socket is left", 60)
+    pgm.no_socket()
     slab.drop_caches()
     names = ("PGM", "kmalloc-", "skbuff_", "net_namespace")
     return sum(size for name, size in slab.exactly_used(names).items() if name.startswith(names))
@@ -383,7 +383,7 @@ def test_readers_in_a_storm(rounds):
                     pgm.reset_close(source)
         stop.set()
         ktap.note(f"read {sum(reader.result() for reader in readers)} times")
-        ktap.wait_for(lambda: pgm.in_use() == 1, "only pgm_diag is left", 30)
+        pgm.no_socket(but=1)  # of pgm_diag
 
 
 if __name__ == "__main__":

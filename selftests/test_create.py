@@ -150,7 +150,7 @@ def test_sockets_are_counted():
     for sock in sockets:
         sock.close()
     # Fewer than before, if a source of another case has ceased to linger.
-    ktap.wait_for(lambda: pgm.in_use() <= total, "the sockets are gone")
+    pgm.no_socket(but=total)
     ktap.equal(pgm.accounted()[0], before)
 
 

@@ -320,7 +320,7 @@ def test_namespace_goes_away():
         ktap.equal(session.recv(10), b"x")
         source.close()
         session.close()
-    ktap.wait_for(lambda: pgm.in_use() <= before, "all sockets are gone", 30)
+    pgm.no_socket(but=before)
 
 
 if __name__ == "__main__":

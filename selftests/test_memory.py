@@ -29,7 +29,7 @@ def held():
 
 def alone():
     """held(), as soon as sources of earlier tests have stopped to linger."""
-    ktap.wait_for(lambda: pgm.in_use() == 0, "nothing else uses PGM", 60)
+    pgm.no_socket()
     return held()
 
 

@@ -245,11 +245,6 @@ def slabs():
     return {name: size for name, size in used.items() if re.match("PGM|skbuff|kmalloc", name)}
 
 
-def no_socket():
-    """Waits until none is left."""
-    ktap.wait_for(lambda: pgm.in_use() == 0, "no socket is left", 60)
-
-
 def weather(attack):
     """Each packet of a storm is accounted for, and no memory is lost."""
     program()
@@ -259,11 +254,11 @@ def weather(attack):
             # more than it can send: it would do nothing else.
             lan.hosts[1].sysctl("net/pgm/nak_states_max", 4_000)
         besiege(lan, warm_up)  # caches are warm now
-        no_socket()
+        pgm.no_socket()
         used = slabs()
         before = [counters(host) for host in lan.hosts[:2]]
         sent = besiege(lan, attack)
-        no_socket()
+        pgm.no_socket()
         after = [counters(host) for host in lan.hosts[:2]]
         grown = [
             {name: new[name] - old[name] for name in new} for old, new in zip(before, after)

@@ -192,4 +192,4 @@ def balanced():
     """No socket is left behind."""
     before = pgm.in_use()
     yield
-    ktap.wait_for(lambda: pgm.in_use() <= before, "no socket is left", 20)
+    pgm.no_socket(but=before)

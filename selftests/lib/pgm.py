@@ -369,6 +369,11 @@ def in_use():
         return int(file.read())
 
 
+def no_socket(but=0, timeout=60):
+    """Waits until no socket is left in any namespace, but for so many."""
+    wait_for(lambda: in_use() <= but, "no socket is left", timeout)
+
+
 def accounted():
     """(sockets of this namespace, pages of all) as /proc/net/protocols has them."""
     with open("/proc/thread-self/net/protocols", encoding="ascii") as table:
