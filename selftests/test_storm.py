@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """A storm of hostile packets disturbs nobody and leaves nothing.
 
+It comes in gusts, each of which meets sessions that have just begun: those that one has ended tell nothing of the next.
+
 PGM_STORM_COUNT: packets of each type, however long that takes.
 PGM_STORM_SEED: another storm than the usual one.
 """
 
+import collections
+import contextlib
 import os
 import pathlib
 import random
@@ -29,6 +33,7 @@ ktap.usual_variants(variant.ALL)
 COUNT = int(os.environ.get("PGM_STORM_COUNT", "0"))
 SEED = int(os.environ.get("PGM_STORM_SEED", "1"))
 EACH = COUNT or 240 // ktap.SLOW
+GUST = 5_000  # packets of each type
 # With a debug kernel 10^6 packets of each type take their time.
 TIMEOUT = 90 + COUNT // 50
 TYPES = ("Spm", "Poll", "Polr", "Odata", "Rdata", "Nak", "Nnak", "Ncf", "Spmr", "Ack")
@@ -54,8 +59,8 @@ def counters(host):
     return dict(zip(names, map(int, values)))
 
 
-def command(lan, live, count, *more):
-    """pgm-storm, for the first two hosts."""
+def command(lan, live, first, count, *more):
+    """pgm-storm with so many packets of each type, for the first two hosts."""
     one, two, three = lan.hosts
     words = {
         "group": pgm.GROUP,
@@ -64,6 +69,7 @@ def command(lan, live, count, *more):
         "attacker": three.address,
         "port": pgm.PORT,
         "seed": SEED,
+        "from": first,
         "count": count,
         "udp": f"{variant.UNICAST}:{variant.MULTICAST}" if variant.now().udp else "0:0",
     }
@@ -71,19 +77,24 @@ def command(lan, live, count, *more):
     for name, value in words.items():
         command += [f"--{name}", str(value)]
     for sock in live:
-        command += ["--live", f"{pgm.tsi(sock).hex()}:{pgm.stats(sock)['lead']}"]
+        # It is at this number now, and goes on by one for each 64 packets of a type.
+        lead = (pgm.stats(sock)["lead"] - first // 64) % (1 << 32)
+        command += ["--live", f"{pgm.tsi(sock).hex()}:{lead}"]
     return command
 
 
-def hurl(lan, live):
-    """Throws a storm. Returns {type: packets sent}."""
-    lines = lan.hosts[2].run(*command(lan, live, EACH)).splitlines()
-    return {name.capitalize(): int(number) for name, number in map(str.split, lines)}
-
-
-def warm_up(lan, live):
-    """A storm that is soon over."""
-    lan.hosts[2].run(*command(lan, live, 60))
+def hurl(lan, live, first, count):
+    """Throws so many packets of each type, from all processors at once. Returns {type: packets sent}."""
+    share = -(-count // os.cpu_count())
+    throwers = [
+        pgm.Background(lan.hosts[2].run, *command(lan, live, begin, min(share, first + count - begin)))
+        for begin in range(first, first + count, share)
+    ]
+    sent = collections.Counter()
+    for thrower in throwers:
+        for name, number in map(str.split, thrower.result(TIMEOUT).splitlines()):
+            sent[name.capitalize()] += int(number)
+    return sent
 
 
 class Device:
@@ -141,12 +152,12 @@ class Device:
         return True
 
 
-def hand_over(lan, live):
-    """Throws a storm of a device driver's. Returns {type: packets sent}."""
-    sent = dict.fromkeys(TYPES, 0)
-    device = Device(lan, SEED)
+def hand_over(lan, live, first, count):
+    """Throws so many of each type as a device driver would. Returns {type: packets sent}."""
+    sent = collections.Counter()
+    device = Device(lan, SEED + first)
     with device.raw:
-        for line in lan.hosts[2].run(*command(lan, live, COUNT or 40, "--print")).splitlines():
+        for line in lan.hosts[2].run(*command(lan, live, first, count, "--print")).splitlines():
             _, kind, _, _, to, _, data = line.split(" ")
             sent[kind.capitalize()] += device.send(bytes.fromhex(data), to)
     return sent
@@ -203,8 +214,15 @@ def drain(sock, stop):
             pass
 
 
-def besiege(lan, attack):
-    """A storm while everything runs that there is. Returns what the storm does."""
+def speak(sock, stop):
+    """Sends now and then, until told to stop."""
+    while not stop.wait(0.1):
+        with contextlib.suppress(OSError):
+            sock.send(b"payload")
+
+
+def besiege(lan, attack, *what):
+    """An attack while everything runs that there is. Returns (messages of the bystander, what the attack does)."""
     one, two, _ = lan.hosts
     stop = threading.Event()
     with pgm.listener(two, backlog=20) as listening, pgm.datagram(two) as bus:
@@ -217,17 +235,18 @@ def besiege(lan, attack):
             live.append((source, session))
         (source, session), (victim, attacked) = live
         bystander = Bystander(source, session)
-        readers = [pgm.Background(drain, sock, stop) for sock in (bus, attacked)]
+        others = [pgm.Background(drain, sock, stop) for sock in (bus, attacked)]
         try:
             for _ in range(10):
                 victim.send(b"payload")
-            sent = attack(lan, [victim])
-            bystander.stop()
+            others.append(pgm.Background(speak, victim, stop))
+            sent = attack(lan, [victim], *what)
+            intact = bystander.stop()
         finally:
             bystander.done.set()
             stop.set()
-        for reader in readers:
-            reader.result()
+        for other in others:
+            other.result()
         attacked.close()
         pgm.reset_close(victim)
     # Everything still works.
@@ -235,7 +254,7 @@ def besiege(lan, attack):
         again.send(b"after")
         while after.recv(2_000) != b"after":
             pass
-    return sent
+    return intact, sent
 
 
 def slabs():
@@ -245,7 +264,7 @@ def slabs():
     return {name: size for name, size in used.items() if re.match("PGM|skbuff|kmalloc", name)}
 
 
-def weather(attack):
+def weather(attack, each):
     """Each packet of a storm is accounted for, and no memory is lost."""
     program()
     with net.shared(3) as lan:
@@ -253,17 +272,23 @@ def weather(attack):
             # A packet costs such a kernel a hundred times as much, and so many states ask for
             # more than it can send: it would do nothing else.
             lan.hosts[1].sysctl("net/pgm/nak_states_max", 4_000)
-        besiege(lan, warm_up)  # caches are warm now
+        besiege(lan, hurl, 0, 60)  # caches are warm now
         pgm.no_socket()
         used = slabs()
         before = [counters(host) for host in lan.hosts[:2]]
-        sent = besiege(lan, attack)
+        intact, sent = 0, collections.Counter()
+        for first in range(0, each, GUST):
+            messages, thrown = besiege(lan, attack, first, min(GUST, each - first))
+            intact += messages
+            sent.update(thrown)
+            if each > GUST:
+                ktap.note(f"{sent.total()} packets, {intact} messages")
         pgm.no_socket()
         after = [counters(host) for host in lan.hosts[:2]]
         grown = [
             {name: new[name] - old[name] for name in new} for old, new in zip(before, after)
         ]
-        ktap.note(f"thrown: {sent}")
+        ktap.note(f"thrown: {dict(sent)}; {intact} messages of the bystander")
         for host in grown:
             read = sum(host[f"In{kind}"] for kind in TYPES)
             unread = sum(host[f"InDiscard{why}"] for why in UNREAD)
@@ -278,7 +303,7 @@ def weather(attack):
 def test_storm():
     """Valid, spoilt and random packets of every type do no harm."""
     # attack: A-01 A-03 A-04 A-05 A-14 A-18
-    weather(hurl)
+    weather(hurl, EACH)
 
 
 # One of each family, of each encapsulation: the rest is the kernel's.
@@ -286,7 +311,7 @@ def test_storm():
 def test_odd_buffers():
     """Nor do they with claims of a device driver about checksums, segments and VLAN tags."""
     # attack: A-18 A-21
-    weather(hand_over)
+    weather(hand_over, COUNT or 40)
 
 
 if __name__ == "__main__":
