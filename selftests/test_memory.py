@@ -72,11 +72,16 @@ def push(lan, megabytes, linger=True):
     return took
 
 
-def settle(lan, before):
-    """Waits until no socket of the test is left, then reads the slabs."""
-    ktap.wait_for(lambda: held()[0] <= before, "lingering sources are gone", 30)
+def packets():
+    """{cache: bytes in use} of what packets and sockets are made of."""
     slab.drop_caches()
-    return slab.used()
+    caches = slab.exactly_used()
+    return {name: size for name, size in caches.items() if re.match("PGM|skbuff|kmalloc|hrtimer", name)}
+
+
+def settle(before):
+    """Waits until no socket of the test is left."""
+    ktap.wait_for(lambda: held()[0] <= before, "lingering sources are gone", 30)
 
 
 @ktap.test(timeout=230)
@@ -86,19 +91,16 @@ def test_megabytes():
     with net.shared() as lan:
         count, pages = alone()
         push(lan, max(MEGABYTES // 20, 1), linger=False)  # caches and per-CPU lists are warm now
-        before, sockets_before = settle(lan, count), used()
+        settle(count)
+        before, sockets_before = packets(), used()
         took = push(lan, MEGABYTES)
         ktap.note(f"{MEGABYTES} MB in {took:.1f} s")
-        after = settle(lan, count)
+        settle(count)
         ktap.equal(held()[1], pages, "pages of PGM sockets")
         ktap.equal(used(), sockets_before, "sockets in use")
-        grown = {name: after[name] - before.get(name, 0) for name in after}
-        for name, size in sorted(grown.items(), key=lambda item: -item[1])[:5]:
-            ktap.note(f"{name}: {size:+} bytes")
-        ours = {n: s for n, s in grown.items() if re.match("PGM|skbuff|kmalloc|hrtimer", n)}
-        total = sum(ours.values())
         # Per-CPU lists breathe; packets that stay would show as hundreds of times this, or as four times.
-        assert total < 1 << 20, f"{total} bytes more in {ours}"
+        grown = slab.returns_to(before, 1 << 20, packets)
+        ktap.note(f"{grown:+} bytes")
 
 
 @ktap.test(timeout=120, variants=variant.ALL)
@@ -122,14 +124,12 @@ def test_sessions_come_and_go():
     with net.shared() as lan:
         count, pages = alone()
         churn(20)
-        before = settle(lan, count)
+        settle(count)
+        before = packets()
         churn(150)
-        after = settle(lan, count)
+        settle(count)
         ktap.equal(held()[1], pages, "pages of PGM sockets")
-        for name in ("PGM", "skbuff_head_cache"):
-            if name in after:
-                grown = after[name] - before[name]
-                assert grown < 32 * PAGE, f"{name} grew by {grown} bytes"
+        slab.returns_to(before, 64 * PAGE, packets)
 
 
 if __name__ == "__main__":
