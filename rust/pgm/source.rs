@@ -350,7 +350,7 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
             unsafe { complete(sk, now, from, fragments, len)? };
         }
         sk.cork.clear();
-        if flags & b::MSG_BATCH == 0 || !hold(sk) {
+        if flags & b::MSG_BATCH == 0 || !hold(sk, now) {
             engine::turn_to_send(sk, now);
         }
         return Ok(len as c_int);
@@ -359,14 +359,14 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
 
 /// Lets a message wait for those that sendmmsg() brings next: they leave in one turn. Should they not
 /// come, the timer sends it. `false`: enough wait already.
-fn hold(sk: &mut Locked<'_>) -> bool {
+fn hold(sk: &mut Locked<'_>, now: Instant) -> bool {
     let waiting = sk.source.as_ref().map_or(0, |source| source.queued_sqns());
     if waiting >= PACKETS_MAX {
         return false;
     }
     account::settle(sk);
     // SAFETY: The lock is held.
-    unsafe { timer::arm(sk.as_ptr(), timer::now().after(HELD)) };
+    unsafe { timer::arm(sk.as_ptr(), now.after(HELD)) };
     true
 }
 
