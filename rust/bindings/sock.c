@@ -155,17 +155,6 @@ bool pgm_signal_pending(void)
 	return signal_pending(current);
 }
 
-void pgm_wait(struct sock *sk, long *timeo)
-{
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
-
-	add_wait_queue(sk_sleep(sk), &wait);
-	release_sock(sk);
-	*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
-	lock_sock(sk);
-	remove_wait_queue(sk_sleep(sk), &wait);
-}
-
 void pgm_leave_and_wait(struct sock *sk, long *timeo)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
@@ -174,6 +163,12 @@ void pgm_leave_and_wait(struct sock *sk, long *timeo)
 	release_sock(sk);
 	*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
 	remove_wait_queue(sk_sleep(sk), &wait);
+}
+
+void pgm_wait(struct sock *sk, long *timeo)
+{
+	pgm_leave_and_wait(sk, timeo);
+	lock_sock(sk);
 }
 
 void pgm_data_ready(struct sock *sk)
