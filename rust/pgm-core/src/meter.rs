@@ -44,6 +44,7 @@ impl Meter {
     }
 
     /// The counter is about to go up from `bytes`.
+    #[inline]
     pub(crate) fn tick(&mut self, now: Instant, bytes: u64) {
         let time = now.since(self.mark);
         if time >= INTERVAL {

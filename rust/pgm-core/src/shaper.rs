@@ -5,7 +5,7 @@
 use crate::time::{Duration, Instant};
 
 /// How much faster than TXW_MAX_RTE packets may follow each other inside a burst.
-const PEAK: u64 = 8;
+const PEAK: u32 = 8;
 /// The leaky bucket at the peak rate holds this much time's worth of it: timers are coarser than
 /// the gap between two packets.
 const PEAK_DEPTH: Duration = Duration::from_micros(500);
@@ -59,27 +59,32 @@ impl Shaper {
         Duration::from_nanos(ns.unwrap_or(0))
     }
 
-    /// How long `bytes` take at the rate.
-    pub(crate) fn time_of(&self, bytes: u64) -> Duration {
-        Self::cost(bytes, self.rate)
-    }
-
     fn depth(&self) -> Duration {
         DEPTH.max(Self::cost(MIN_DEPTH, self.rate))
     }
 
-    /// When a packet of `bytes` may leave: now or earlier means at once.
-    pub(crate) fn ready_at(&self, bytes: u64) -> Instant {
-        let debt = self.full_at.after(Self::cost(bytes, self.rate));
+    /// When a packet that takes so long may leave.
+    fn opens_at(&self, cost: Duration) -> Instant {
+        let debt = self.full_at.after(cost);
         debt.before(self.depth())
             .max(self.dry_at.before(PEAK_DEPTH))
     }
 
-    /// Accounts for a packet of `bytes` that leaves at `now`.
-    pub(crate) fn spend(&mut self, now: Instant, bytes: u64) {
-        self.full_at = self.full_at.max(now).after(Self::cost(bytes, self.rate));
-        let peak = self.rate.saturating_mul(PEAK);
-        self.dry_at = self.dry_at.max(now).after(Self::cost(bytes, peak));
+    /// When a packet of `bytes` may leave: now or earlier means at once.
+    pub(crate) fn ready_at(&self, bytes: u64) -> Instant {
+        self.opens_at(Self::cost(bytes, self.rate))
+    }
+
+    /// Lets a packet of `bytes` leave, if it may at `now`: how long it takes at the rate.
+    #[inline]
+    pub(crate) fn take(&mut self, now: Instant, bytes: u64) -> Option<Duration> {
+        let cost = Self::cost(bytes, self.rate);
+        if self.opens_at(cost) > now {
+            return None;
+        }
+        self.full_at = self.full_at.max(now).after(cost);
+        self.dry_at = self.dry_at.max(now).after(cost.scale(1, PEAK));
+        Some(cost)
     }
 }
 
@@ -97,7 +102,7 @@ mod tests {
             if at.since(now) > span {
                 return bytes;
             }
-            shaper.spend(at, 100);
+            shaper.take(at, 100).unwrap();
             bytes += 100;
         }
     }
@@ -127,7 +132,7 @@ mod tests {
     fn debts_of_any_size_are_converted() {
         for (old, new) in [(u64::MAX, 1), (1, u64::MAX), (1 << 40, 1 << 10)] {
             let mut shaper = Shaper::new(old);
-            shaper.spend(Instant::ZERO, 1 << 40);
+            shaper.full_at = Instant::ZERO.after(Shaper::cost(1 << 40, old));
             let owed = Instant::ZERO.after(Duration::from_nanos(1));
             shaper.set_rate(owed, new);
             assert!(shaper.ready_at(100) >= Instant::ZERO);
@@ -143,11 +148,11 @@ mod tests {
             let mut sent = std::vec::Vec::new();
             for _ in 0..300 {
                 now = now.max(shaper.ready_at(1500));
-                shaper.spend(now, 1500);
+                shaper.take(now, 1500).unwrap();
                 sent.push(now.nanos());
             }
             let depth = shaper.depth().nanos() * rate / SECOND;
-            let peak = rate * PEAK;
+            let peak = rate * u64::from(PEAK);
             let peak_depth = PEAK_DEPTH.nanos() * peak / SECOND + 1500;
             for (i, from) in sent.iter().enumerate() {
                 for (j, to) in sent.iter().enumerate().skip(i) {

@@ -20,26 +20,31 @@ impl Instant {
     pub const FAR: Self = Self(u64::MAX);
 
     /// From nanoseconds since the epoch.
+    #[inline]
     pub const fn from_nanos(ns: u64) -> Self {
         Self(ns)
     }
 
     /// Nanoseconds since the epoch.
+    #[inline]
     pub const fn nanos(self) -> u64 {
         self.0
     }
 
     /// `self + d`, at most [`Instant::FAR`].
+    #[inline]
     pub const fn after(self, d: Duration) -> Self {
         Self(self.0.saturating_add(d.0))
     }
 
     /// `self - d`, at least [`Instant::ZERO`].
+    #[inline]
     pub const fn before(self, d: Duration) -> Self {
         Self(self.0.saturating_sub(d.0))
     }
 
     /// Time from `earlier` to `self`, zero if the order is the other way round.
+    #[inline]
     pub const fn since(self, earlier: Instant) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
@@ -50,6 +55,7 @@ impl Duration {
     pub const ZERO: Self = Self(0);
 
     /// From nanoseconds.
+    #[inline]
     pub const fn from_nanos(ns: u64) -> Self {
         Self(ns)
     }
@@ -70,6 +76,7 @@ impl Duration {
     }
 
     /// Nanoseconds.
+    #[inline]
     pub const fn nanos(self) -> u64 {
         self.0
     }
@@ -90,6 +97,7 @@ impl Duration {
     }
 
     /// `self * n / d`; `d` of zero counts as one.
+    #[inline]
     pub const fn scale(self, n: u32, d: u32) -> Self {
         let d = if d == 0 { 1 } else { d as u64 };
         match self.0.saturating_mul(n as u64).checked_div(d) {

@@ -27,12 +27,14 @@ impl Sum {
 
     /// The sum over both, where the bytes of `other` start at an even offset.
     #[must_use]
+    #[inline]
     #[allow(clippy::should_implement_trait)]
     pub fn add(self, other: Sum) -> Sum {
         Sum::fold(u64::from(self.0).wrapping_add(u64::from(other.0)))
     }
 
     /// From the kernel's `__wsum`: the same sum over words in the machine's byte order.
+    #[inline]
     pub fn from_wsum(wsum: u32) -> Sum {
         let Sum(native) = Sum::fold(u64::from(wsum));
         Sum(u16::from_be_bytes(native.to_ne_bytes()))
@@ -40,6 +42,7 @@ impl Sum {
 
     /// The value for the checksum field: the complement. A computed 0 is 0xFFFF, for 0 says that
     /// there is no checksum.
+    #[inline]
     pub const fn finish(self) -> u16 {
         match !self.0 {
             0 => 0xFFFF,
@@ -47,7 +50,9 @@ impl Sum {
         }
     }
 
-    fn fold(sum: u64) -> Sum {
+    /// One's complement sum of the words of a number: that of four times 16 bits.
+    #[inline]
+    pub(crate) fn fold(sum: u64) -> Sum {
         let [a, b, c, d, e, f, g, h] = sum.to_be_bytes();
         let words = [[a, b], [c, d], [e, f], [g, h]];
         let mut folded: u16 = 0;

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Data packets, original and repair (RFC 3208 §8.2).
 
-use crate::option::{CurrTgsize, Fin, Join, OptionWriter, ParityGrp, Syn};
+use crate::checksum::Sum;
+use crate::header::OPTIONS_PRESENT;
+use crate::option::{number, CurrTgsize, Fin, Join, OptionWriter, ParityGrp, Syn, END};
 use crate::reader::Reader;
 use crate::writer::Writer;
-use crate::{EncodedFragment, Error, Fragment, PgmccData, Sqn};
+use crate::{
+    BufferTooSmall, EncodedFragment, Error, Fragment, Gsi, PacketType, PgmccData, Ports, Sqn,
+};
+
+/// Header and type-specific part of a data packet.
+const FIXED: usize = 24;
+/// With OPT_LENGTH and OPT_FRAGMENT.
+const FRAGMENTED: usize = 44;
 
 /// The type-specific part of ODATA and RDATA: 8 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +37,74 @@ impl Data {
         w.sqn(self.sqn);
         w.sqn(self.trail);
     }
+
+    /// Writes the header of ODATA that bears nothing but OPT_FRAGMENT, if that: what [`Repr::emit`]
+    /// writes for it, word by word, since nearly all packets are such.
+    ///
+    /// [`Repr::emit`]: crate::Repr::emit
+    #[inline]
+    pub fn emit_plain(
+        &self,
+        ports: Ports,
+        tsdu_len: u16,
+        payload: Sum,
+        fragment: Option<Fragment>,
+        buf: &mut [u8],
+    ) -> Result<usize, BufferTooSmall> {
+        let Gsi([a, b, c, d, e, f]) = ports.gsi;
+        let [s, t] = ports.sport.to_be_bytes();
+        let [u, v] = ports.dport.to_be_bytes();
+        let [l, m] = tsdu_len.to_be_bytes();
+        let kind = PacketType::Odata.to_wire();
+        let flags = if fragment.is_some() {
+            OPTIONS_PRESENT
+        } else {
+            0
+        };
+        let ports = u32::from_be_bytes([s, t, u, v]);
+        let first = u32::from_be_bytes([kind, flags, 0, 0]);
+        let gsi = u32::from_be_bytes([a, b, c, d]);
+        let last = u32::from_be_bytes([e, f, l, m]);
+        let (sqn, trail) = (self.sqn.get(), self.trail.get());
+        let mut sum = total([ports, first, gsi, last, sqn, trail]);
+        if let Some(fragment) = fragment {
+            let options = [
+                u32::from_be_bytes([number::LENGTH, 4, 0, 20]),
+                u32::from_be_bytes([number::FRAGMENT | END, 16, 0, 0]),
+                fragment.first.get(),
+                fragment.offset,
+                fragment.apdu_len,
+            ];
+            sum = sum.wrapping_add(total(options));
+            put::<{ FRAGMENTED - FIXED }, 5>(buf.get_mut(FIXED..), options)?;
+        }
+        let [x, y] = Sum::fold(sum).add(payload).finish().to_be_bytes();
+        let first = u32::from_be_bytes([kind, flags, x, y]);
+        let words = [ports, first, gsi, last, sqn, trail];
+        put::<FIXED, 6>(Some(buf), words)?;
+        Ok(if fragment.is_some() {
+            FRAGMENTED
+        } else {
+            FIXED
+        })
+    }
+}
+
+/// The sum of words, which [`Sum::fold`] ends.
+fn total<const N: usize>(words: [u32; N]) -> u64 {
+    words.map(u64::from).into_iter().fold(0, u64::wrapping_add)
+}
+
+/// Writes words that are `BYTES` long.
+fn put<const BYTES: usize, const N: usize>(
+    buf: Option<&mut [u8]>,
+    words: [u32; N],
+) -> Result<(), BufferTooSmall> {
+    let bytes = words.map(u32::to_be_bytes);
+    let from = bytes.as_flattened().first_chunk::<BYTES>();
+    let to = buf.and_then(<[u8]>::first_chunk_mut::<BYTES>);
+    *to.ok_or(BufferTooSmall)? = *from.ok_or(BufferTooSmall)?;
+    Ok(())
 }
 
 /// What a data packet may bear.

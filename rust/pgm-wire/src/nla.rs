@@ -20,6 +20,7 @@ pub enum Addr {
 
 impl Addr {
     /// 224.0.0.0/4 or ff00::/8.
+    #[inline]
     pub const fn is_multicast(&self) -> bool {
         match self {
             Addr::V4([first, ..]) => *first & 0xF0 == 0xE0,
@@ -28,6 +29,7 @@ impl Addr {
     }
 
     /// 0.0.0.0 or ::
+    #[inline]
     pub const fn is_unspecified(&self) -> bool {
         match self {
             Addr::V4(bytes) => u32::from_be_bytes(*bytes) == 0,
@@ -44,6 +46,7 @@ impl Addr {
     }
 
     /// Whether this is an IPv4 address.
+    #[inline]
     pub const fn is_v4(&self) -> bool {
         matches!(self, Addr::V4(_))
     }

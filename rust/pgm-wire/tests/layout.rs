@@ -4,7 +4,11 @@
 mod represent;
 mod vectors;
 
-use pgm_wire::{extent, Error, Extent, Header, Packet, PacketType, Repr, Tsi};
+use pgm_wire::checksum::Sum;
+use pgm_wire::{
+    extent, Data, DataOptions, Error, Extent, Fragment, Gsi, Header, Packet, PacketType, Ports,
+    Repr, Sqn, Tsi,
+};
 use represent::{examine, ports, represent};
 use vectors::{fix_checksum, named};
 
@@ -32,6 +36,46 @@ fn received() {
 fn sent() {
     for vector in vectors::all() {
         assert_eq!(vector.emitted(), vector.bytes(), "{}", vector.name);
+    }
+}
+
+// req: WIRE-02 WIRE-13 OPT-01
+#[test]
+fn plain_data_is_what_emit_writes() {
+    let mut word = 1u32;
+    let mut draw = || {
+        word = word.wrapping_mul(0x0019_660D).wrapping_add(0x3C6E_F35F);
+        word
+    };
+    for round in 0..2_000 {
+        let [a, b, c, d] = draw().to_be_bytes();
+        let [e, f, g, h] = draw().to_be_bytes();
+        let ports = Ports {
+            sport: u16::from_be_bytes([a, b]),
+            dport: u16::from_be_bytes([c, d]),
+            gsi: Gsi([e, f, g, h, a, d]),
+        };
+        let data = Data {
+            sqn: Sqn::new(draw()),
+            trail: Sqn::new(draw()),
+        };
+        let fragment = (round % 2 == 1).then(|| Fragment {
+            first: Sqn::new(draw()),
+            offset: draw(),
+            apdu_len: draw(),
+        });
+        let (len, sum) = (draw() as u16, Sum::from_wsum(draw()));
+        let options = DataOptions {
+            fragment,
+            ..DataOptions::default()
+        };
+        let (mut one, mut other) = ([0; 48], [0; 48]);
+        let there = Repr::Odata(data, options).emit(ports, len, sum, &mut one);
+        let here = data.emit_plain(ports, len, sum, fragment, &mut other);
+        assert_eq!((there, one), (here, other));
+        assert!(data
+            .emit_plain(ports, len, sum, fragment, &mut one[..20])
+            .is_err());
     }
 }
 

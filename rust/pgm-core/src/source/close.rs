@@ -37,6 +37,7 @@ pub(super) struct Closing {
 }
 
 impl Closing {
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Open
     }
@@ -70,6 +71,7 @@ impl Closing {
     }
 
     /// When to stop; not known as long as SPMs are missing, which have timers of their own.
+    #[inline]
     pub(super) fn done_at(&self) -> Option<Instant> {
         self.done_at.filter(|_| self.spms >= SPMS_MIN)
     }

@@ -137,6 +137,7 @@ impl SourceConfig {
 }
 
 /// The earlier of two deadlines, either of which may be absent.
+#[inline]
 pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -8,6 +8,7 @@ mod advance;
 mod backoff;
 mod close;
 mod config;
+mod express;
 mod nak;
 mod ncf;
 mod nlas;
@@ -211,6 +212,11 @@ impl<P, H: Heap> Source<P, H> {
     /// TSDU bytes held: sent and still in the window, or queued.
     pub fn window_bytes_used(&self) -> u64 {
         self.window.bytes()
+    }
+
+    /// Packets held.
+    pub fn window_sqns_used(&self) -> u32 {
+        self.window.sqns()
     }
 
     /// TSDU bytes that a message may add to the window.

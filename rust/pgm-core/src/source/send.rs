@@ -4,8 +4,8 @@
 
 use pgm_wire::checksum::Sum;
 use pgm_wire::{
-    Addr, Data, DataOptions, Fragment, Nak, NcfOptions, PacketType, Ports, Repr, Spm, SpmOptions,
-    Sqn, HEADER_MAX,
+    Addr, Data, DataOptions, Nak, NcfOptions, PacketType, Ports, Repr, Spm, SpmOptions, Sqn,
+    HEADER_MAX,
 };
 
 use super::txw::Slot;
@@ -41,6 +41,9 @@ impl<P, H: Heap> Source<P, H> {
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit<'_, P>> {
         if self.is_done() || buf.len() < HEADER_MAX {
             return None;
+        }
+        if self.is_quiet(now) {
+            return self.pass(now, buf);
         }
         // RFC 3208 §5.1.3: NCFs, then SPMs, then data, strictly.
         if let Some((header_len, to)) = self.emit_ncf(now, buf) {
@@ -100,7 +103,8 @@ impl<P, H: Heap> Source<P, H> {
         self.window.first_unsent()
     }
 
-    fn ports(&self) -> Ports {
+    #[inline]
+    pub(super) fn ports(&self) -> Ports {
         Ports {
             sport: self.config.tsi.sport,
             dport: self.config.dport,
@@ -184,14 +188,9 @@ impl<P, H: Heap> Source<P, H> {
     }
 
     fn emit_spm(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
-        let repr = self.spm_repr();
-        let bytes = self.tpdu_bytes(repr.header_len(), 0);
-        if self.shaper.ready_at(bytes) > now {
-            return None;
-        }
-        let header_len = repr.emit(self.ports(), 0, Sum::ZERO, buf).ok()?;
-        self.shaper.spend(now, bytes);
-        let time = self.shaper.time_of(bytes);
+        let header_len = self.spm_repr().emit(self.ports(), 0, Sum::ZERO, buf).ok()?;
+        let bytes = self.tpdu_bytes(header_len, 0);
+        let time = self.shaper.take(now, bytes)?;
         self.spm.spm_sent(now, time, &self.config.heartbeat);
         self.closing.spm_sent();
         self.stats.spm = self.stats.spm.saturating_add(1);
@@ -231,11 +230,8 @@ impl<P, H: Heap> Source<P, H> {
         // Written before it is known whether it may leave: that costs no more than to measure it.
         let header_len = repr.emit(self.ports(), len, sum, buf).ok()?;
         let bytes = self.tpdu_bytes(header_len, len);
-        if self.shaper.ready_at(bytes) > now {
-            return None;
-        }
-        self.shaper.spend(now, bytes);
-        self.spm.data_sent(now, self.shaper.time_of(bytes));
+        let time = self.shaper.take(now, bytes)?;
+        self.spm.data_sent(now, time);
         self.count_bytes(now, bytes);
         let sqn = match next {
             Next::Odata(sqn) => {
@@ -248,10 +244,7 @@ impl<P, H: Heap> Source<P, H> {
             }
         };
         let slot = self.window.get(sqn)?;
-        let ends = |fragment: Fragment| {
-            fragment.offset.saturating_add(u32::from(len)) == fragment.apdu_len
-        };
-        let completes = matches!(next, Next::Odata(_)) && slot.fragment().is_none_or(ends);
+        let completes = matches!(next, Next::Odata(_)) && slot.completes();
         Some(Transmit {
             kind,
             destination: Destination::Group,

@@ -48,8 +48,21 @@ impl SpmTimers {
         self.sqn
     }
 
+    #[inline]
     pub(super) fn is_pending(&self) -> bool {
         self.pending
+    }
+
+    /// Whether none is due, while data waits.
+    #[inline]
+    pub(super) fn is_at_rest(&self, now: Instant) -> bool {
+        !self.pending && (self.data_clock.is_some() || self.ambient_at > now)
+    }
+
+    /// IHB_MIN.
+    #[inline]
+    pub(super) fn ihb_min(&self) -> Duration {
+        self.ihb_min
     }
 
     /// The next expiry. Heartbeats are for "the absence of data to transmit" (RFC 3208 §5.1.5): they
@@ -114,6 +127,7 @@ impl SpmTimers {
     }
 
     /// ODATA or RDATA left (RFC 3208 §5.1.5), which takes `time` at the rate.
+    #[inline]
     pub(super) fn data_sent(&mut self, now: Instant, time: Duration) {
         self.reset_heartbeat(now);
         self.pass(time);
@@ -125,10 +139,12 @@ impl SpmTimers {
         }
     }
 
+    #[inline]
     fn pass(&mut self, time: Duration) {
         self.data_clock = self.data_clock.map(|clock| clock.after(time));
     }
 
+    #[inline]
     fn reset_heartbeat(&mut self, now: Instant) {
         self.beats = 0;
         self.heartbeat_at = now.after(self.ihb_min);

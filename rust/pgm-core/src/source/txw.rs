@@ -86,6 +86,13 @@ impl<P> Slot<P> {
             apdu_len: part.apdu_len.get(),
         })
     }
+
+    /// Whether its APDU ends with it.
+    pub(super) fn completes(&self) -> bool {
+        self.part.is_none_or(|part| {
+            part.offset.saturating_add(u32::from(self.len)) == part.apdu_len.get()
+        })
+    }
 }
 
 struct Slots<P, H: Heap>(Ring<Slot<P>, H>);
@@ -188,7 +195,7 @@ impl<P, H: Heap> Window<P, H> {
         self.repairs.len()
     }
 
-    fn sqns(&self) -> u32 {
+    pub(super) fn sqns(&self) -> u32 {
         self.next.since(self.trail)
     }
 
@@ -352,6 +359,38 @@ impl<P, H: Heap> Window<P, H> {
         self.queued_bytes = self.queued_bytes.saturating_sub(u64::from(len));
         self.unsent = sqn.next();
         self.note_data(now, len);
+    }
+
+    /// Whether the packet that is next is a plain one: not the first of the session, nor of the window
+    /// again, no repair, nothing to say of late receivers, and no timer that data moves.
+    pub(super) fn is_plain(&self) -> bool {
+        self.queued_sqns() > 0
+            && self.sqns() > self.queued_sqns()
+            && self.first_repair().is_none()
+            && self.join_share.is_none()
+            && self.is_timed()
+    }
+
+    /// Whether the window advances with time.
+    pub(super) fn is_timed(&self) -> bool {
+        matches!(self.strategy, Strategy::Time(_))
+    }
+
+    /// As [`Self::sent`], for a window that [`Self::is_plain`], if `may` agrees.
+    pub(super) fn send_plain(
+        &mut self,
+        now: Instant,
+        may: impl FnOnce(Sqn, &Slot<P>) -> bool,
+    ) -> Option<&Slot<P>> {
+        let sqn = self.unsent;
+        let slot = self.slots.0.get_mut(sqn)?;
+        if !may(sqn, slot) {
+            return None;
+        }
+        slot.sent_at = now;
+        self.queued_bytes = self.queued_bytes.saturating_sub(u64::from(slot.len));
+        self.unsent = sqn.next();
+        Some(slot)
     }
 
     /// A data packet left: data-driven time has passed.

@@ -41,7 +41,7 @@ use crate::Error;
 const HEADER_LEN: usize = 4;
 
 /// OPT_END, in the type byte of the last option.
-const END: u8 = 0x80;
+pub(crate) const END: u8 = 0x80;
 
 /// OP_ENCODED, in the third byte: the option is encoded by FEC like the payload (§11.2).
 const ENCODED: u8 = 0x04;

@@ -16,6 +16,8 @@ mod bench;
 mod bounds;
 mod clock;
 mod closing;
+#[cfg(test)]
+mod express;
 pub mod fuzz;
 mod join;
 #[cfg(test)]
