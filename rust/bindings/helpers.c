@@ -36,6 +36,16 @@ void pgm_rcu_read_unlock(void)
 	rcu_read_unlock();
 }
 
+void pgm_bh_disable(void)
+{
+	local_bh_disable();
+}
+
+void pgm_bh_enable(void)
+{
+	local_bh_enable();
+}
+
 void pgm_spin_lock_init(spinlock_t *lock)
 {
 	spin_lock_init(lock);

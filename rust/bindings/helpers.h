@@ -90,7 +90,6 @@ int pgm_sock_error(struct sock *sk);
 void pgm_report_error(struct sock *sk, int err);
 int pgm_rmem_alloc(const struct sock *sk);
 int pgm_wmem_alloc(const struct sock *sk);
-void pgm_wmem_queued_add(struct sock *sk, int bytes);
 long pgm_sndtimeo(const struct sock *sk, bool noblock);
 long pgm_rcvtimeo(const struct sock *sk, bool noblock);
 int pgm_intr_errno(long timeo);
@@ -138,6 +137,8 @@ void pgm_free_policy(struct sock *sk);
 /* RCU hash chains; the bind node carries the table of sources */
 void pgm_rcu_read_lock(void);
 void pgm_rcu_read_unlock(void);
+void pgm_bh_disable(void);
+void pgm_bh_enable(void);
 void pgm_add_node_rcu(struct sock *sk, struct hlist_head *head);
 void pgm_bypass_memory(struct sock *sk);
 bool pgm_mem_charge(struct sock *sk, int bytes);
@@ -204,11 +205,11 @@ u64 pgm_timer_expires(const struct hrtimer *timer);
 void pgm_timer_start(struct hrtimer *timer, u64 at);
 
 /* skb */
-struct sk_buff *pgm_alloc_skb(unsigned int size, gfp_t gfp);
-void pgm_skb_reserve(struct sk_buff *skb, int len);
+struct sk_buff *pgm_new_skb(unsigned int headroom, const void *data,
+			    unsigned int len);
 void pgm_reset_transport(struct sk_buff *skb);
 void pgm_reset_network(struct sk_buff *skb);
-void pgm_set_tx_meta(struct sk_buff *skb, const struct sock *sk);
+void pgm_to_send(struct sk_buff *skb, struct sock *sk);
 void pgm_tx_timestamp(struct sk_buff *skb, const struct sock *sk, u32 key);
 bool pgm_may_pull(struct sk_buff *skb, unsigned int len);
 int pgm_trim(struct sk_buff *skb, unsigned int len);
@@ -226,21 +227,23 @@ const struct in6_addr *pgm_ip6_saddr(const struct sk_buff *skb);
 const struct in6_addr *pgm_ip6_daddr(const struct sk_buff *skb);
 int pgm_iif6(const struct sk_buff *skb);
 int pgm_sdif6(const struct sk_buff *skb);
-/* The payload of a packet in the transmit window, in pages that it shares. */
-struct pgm_pages {
-	unsigned int len;
-	unsigned short count;
-	/* Bytes in front of the first part, for the packet's header. */
+/* The TSDU of a packet in the transmit window, in pages that it shares. */
+struct pgm_tsdu {
+	/* Its page; if it has more parts than one, their list. */
+	void *at;
+	unsigned short offset;
+	unsigned short len;
+	/* Bytes in front of it, for the packet's header. */
 	unsigned short room;
-	skb_frag_t part[];
+	unsigned short count;
 };
 
-void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from);
-unsigned int pgm_append_packet(struct sk_buff *to, const struct pgm_pages *from,
+int pgm_read_tsdu(struct sock *sk, struct iov_iter *from, struct pgm_tsdu *tsdu,
+		  u32 *sum);
+void pgm_free_tsdu(const struct pgm_tsdu *tsdu);
+void pgm_share_tsdu(struct sk_buff *to, const struct pgm_tsdu *from);
+unsigned int pgm_append_packet(struct sk_buff *to, const struct pgm_tsdu *from,
 			       const void *header, unsigned int header_len);
-void pgm_free_pages(struct pgm_pages *pages);
-struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
-				 unsigned int len, unsigned int room, u32 *sum);
 int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from);
 int pgm_transport_offset(const struct sk_buff *skb);
 bool pgm_filter_refuses(struct sock *sk, struct sk_buff *skb);
@@ -280,7 +283,6 @@ struct dst_entry *pgm_cached_dst(struct sock *sk);
 void pgm_cache_dst(struct sock *sk, struct dst_entry *dst);
 void pgm_skb_set_dst(struct sk_buff *skb, struct dst_entry *dst);
 void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk);
-void pgm_clear_ipcb(struct sk_buff *skb);
 __u8 pgm_dont_fragment(const struct sock *sk, const struct dst_entry *dst);
 u8 pgm_unicast_ttl(const struct sock *sk, const struct dst_entry *dst);
 int pgm_ip_setsockopt(struct sock *sk, int name, void *value,

@@ -176,11 +176,6 @@ void pgm_select_ident(struct net *net, struct sk_buff *skb, struct sock *sk)
 	ip_select_ident_segs(net, skb, sk, skb_shinfo(skb)->gso_segs ?: 1);
 }
 
-void pgm_clear_ipcb(struct sk_buff *skb)
-{
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-}
-
 __u8 pgm_dont_fragment(const struct sock *sk, const struct dst_entry *dst)
 {
 	return ip_dont_fragment(sk, dst);

@@ -5,14 +5,16 @@
 #include <linux/filter.h>
 #include "helpers.h"
 
-struct sk_buff *pgm_alloc_skb(unsigned int size, gfp_t gfp)
+struct sk_buff *pgm_new_skb(unsigned int headroom, const void *data,
+			    unsigned int len)
 {
-	return alloc_skb(size, gfp);
-}
+	struct sk_buff *skb = alloc_skb(headroom + len, GFP_ATOMIC);
 
-void pgm_skb_reserve(struct sk_buff *skb, int len)
-{
-	skb_reserve(skb, len);
+	if (skb) {
+		skb_reserve(skb, headroom);
+		__skb_put_data(skb, data, len);
+	}
+	return skb;
 }
 
 void pgm_reset_transport(struct sk_buff *skb)
@@ -25,8 +27,12 @@ void pgm_reset_network(struct sk_buff *skb)
 	skb_reset_network_header(skb);
 }
 
-void pgm_set_tx_meta(struct sk_buff *skb, const struct sock *sk)
+/* Begins at the transport header, and becomes that of a socket. */
+void pgm_to_send(struct sk_buff *skb, struct sock *sk)
 {
+	skb_reset_transport_header(skb);
+	skb_set_owner_w(skb, sk);
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 	skb->priority = READ_ONCE(sk->sk_priority);
 	skb->mark = READ_ONCE(sk->sk_mark);
 }
@@ -131,23 +137,34 @@ bool pgm_more_segments(struct sk_buff *skb)
 	return more;
 }
 
-void pgm_share_pages(struct sk_buff *to, const struct pgm_pages *from)
+static const skb_frag_t *parts_of(const struct pgm_tsdu *tsdu, skb_frag_t *one)
 {
+	if (tsdu->count > 1)
+		return tsdu->at;
+	skb_frag_fill_page_desc(one, tsdu->at, tsdu->offset, tsdu->len);
+	return one;
+}
+
+void pgm_share_tsdu(struct sk_buff *to, const struct pgm_tsdu *from)
+{
+	skb_frag_t one;
+	const skb_frag_t *part = parts_of(from, &one);
 	unsigned int i;
 
 	for (i = 0; i < from->count; i++) {
-		skb_shinfo(to)->frags[i] = from->part[i];
+		skb_shinfo(to)->frags[i] = part[i];
 		skb_frag_ref(to, i);
 	}
 	skb_shinfo(to)->nr_frags = i;
 	skb_len_add(to, from->len);
 }
 
-unsigned int pgm_append_packet(struct sk_buff *to, const struct pgm_pages *from,
+unsigned int pgm_append_packet(struct sk_buff *to, const struct pgm_tsdu *from,
 			       const void *header, unsigned int header_len)
 {
 	struct skb_shared_info *shared = skb_shinfo(to);
-	const skb_frag_t *first = from->part;
+	skb_frag_t one;
+	const skb_frag_t *first = parts_of(from, &one);
 	unsigned int offset, i = shared->nr_frags;
 
 	if (!from->count || header_len > from->room ||
@@ -165,7 +182,7 @@ unsigned int pgm_append_packet(struct sk_buff *to, const struct pgm_pages *from,
 		skb_frag_ref(to, i);
 	}
 	for (unsigned int part = 1; part < from->count; part++) {
-		shared->frags[++i] = from->part[part];
+		shared->frags[++i] = first[part];
 		skb_frag_ref(to, i);
 	}
 	shared->nr_frags = i + 1;
@@ -173,59 +190,103 @@ unsigned int pgm_append_packet(struct sk_buff *to, const struct pgm_pages *from,
 	return header_len + from->len;
 }
 
-void pgm_free_pages(struct pgm_pages *pages)
+static void free_parts(const skb_frag_t *parts, unsigned int count)
 {
-	while (pages->count)
-		put_page(skb_frag_page(&pages->part[--pages->count]));
-	kfree(pages);
+	while (count)
+		put_page(skb_frag_page(&parts[--count]));
+	kfree(parts);
 }
 
-struct pgm_pages *pgm_read_pages(struct sock *sk, struct iov_iter *from,
-				 unsigned int len, unsigned int room, u32 *sum)
+void pgm_free_tsdu(const struct pgm_tsdu *tsdu)
 {
-	/* A full memory cgroup is an error, no reason to kill. */
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	if (tsdu->count == 1)
+		put_page(tsdu->at);
+	else if (tsdu->count)
+		free_parts(tsdu->at, tsdu->count);
+}
+
+/* A TSDU that does not fit into what is left of a page, and is longer than one. */
+static int read_parts(struct page_frag *pfrag, struct iov_iter *from,
+		      struct pgm_tsdu *tsdu, __wsum *sum, gfp_t gfp)
+{
 	/* The rest of a page, then whole ones. */
-	unsigned int most = 1 + DIV_ROUND_UP(len, PAGE_SIZE);
-	struct page_frag *pfrag = sk_page_frag(sk);
-	struct pgm_pages *pages;
-	__wsum total = 0;
+	unsigned int most = 1 + DIV_ROUND_UP(tsdu->len, PAGE_SIZE);
+	unsigned int done = 0, count = 0;
 	int error = -ENOBUFS;
+	skb_frag_t *parts;
 
-	pages = kmalloc(struct_size(pages, part, most), gfp);
-	if (!pages)
-		return NULL;
-	pages->count = 0;
-	pages->room = room;
-	pages->len = 0;
-	while (pages->len < len) {
-		unsigned int n, skip = pages->count ? 0 : room;
+	parts = kmalloc_array(most, sizeof(*parts), gfp);
+	if (!parts)
+		return error;
+	while (done < tsdu->len) {
+		unsigned int n, skip = count ? 0 : tsdu->room;
 		__wsum csum = 0;
-		void *to;
 
-		/* sk_page_frag_refill() would cut SO_SNDBUF for good. */
-		if (pages->count == min(most, MAX_SKB_FRAGS) ||
+		if (count == min(most, MAX_SKB_FRAGS) ||
 		    !skb_page_frag_refill(skip + 32, pfrag, gfp))
 			goto fail;
 		pfrag->offset += skip;
-		n = min(len - pages->len, pfrag->size - pfrag->offset);
-		to = page_address(pfrag->page) + pfrag->offset;
-		if (!csum_and_copy_from_iter_full(to, n, &csum, from)) {
+		n = min(tsdu->len - done, pfrag->size - pfrag->offset);
+		if (!csum_and_copy_from_iter_full(page_address(pfrag->page) +
+						  pfrag->offset, n, &csum, from)) {
 			error = -EFAULT;
 			goto fail;
 		}
-		total = csum_block_add(total, csum, pages->len);
+		*sum = csum_block_add(*sum, csum, done);
 		get_page(pfrag->page);
-		skb_frag_fill_page_desc(&pages->part[pages->count++],
-					pfrag->page, pfrag->offset, n);
-		pages->len += n;
+		skb_frag_fill_page_desc(&parts[count++], pfrag->page,
+					pfrag->offset, n);
+		done += n;
 		pfrag->offset += n;
 	}
-	*sum = (__force u32)total;
-	return pages;
+	if (count > 1) {
+		tsdu->at = parts;
+	} else {
+		tsdu->at = skb_frag_page(parts);
+		tsdu->offset = skb_frag_off(parts);
+		kfree(parts);
+	}
+	tsdu->count = count;
+	return 0;
 fail:
-	pgm_free_pages(pages);
-	return ERR_PTR(error);
+	free_parts(parts, count);
+	return error;
+}
+
+/* tsdu->len bytes, behind tsdu->room. */
+int pgm_read_tsdu(struct sock *sk, struct iov_iter *from, struct pgm_tsdu *tsdu,
+		  u32 *sum)
+{
+	/* A full memory cgroup is an error, no reason to kill. */
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	unsigned int size = tsdu->room + tsdu->len;
+	struct page_frag *pfrag = sk_page_frag(sk);
+	__wsum total = 0;
+	void *to;
+
+	*sum = 0;
+	tsdu->count = 0;
+	if (!tsdu->len)
+		return 0;
+	/* sk_page_frag_refill() would cut SO_SNDBUF for good. */
+	if (!skb_page_frag_refill(min(size, PAGE_SIZE), pfrag, gfp))
+		return -ENOBUFS;
+	if (size > pfrag->size - pfrag->offset) {
+		int error = read_parts(pfrag, from, tsdu, &total, gfp);
+
+		*sum = (__force u32)total;
+		return error;
+	}
+	tsdu->at = pfrag->page;
+	tsdu->offset = pfrag->offset + tsdu->room;
+	to = page_address(pfrag->page) + tsdu->offset;
+	if (!csum_and_copy_from_iter_full(to, tsdu->len, &total, from))
+		return -EFAULT;
+	get_page(pfrag->page);
+	pfrag->offset += size;
+	tsdu->count = 1;
+	*sum = (__force u32)total;
+	return 0;
 }
 
 int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from)

@@ -90,11 +90,6 @@ int pgm_wmem_alloc(const struct sock *sk)
 	return sk_wmem_alloc_get(sk);
 }
 
-void pgm_wmem_queued_add(struct sock *sk, int bytes)
-{
-	sk_wmem_queued_add(sk, bytes);
-}
-
 /* The protocol has no account of its own, only its memory cgroups have. */
 void pgm_bypass_memory(struct sock *sk)
 {

@@ -21,6 +21,8 @@ use crate::netns::{self, PgmNet};
 use crate::sock::Receive;
 
 const PAGE: u64 = 4096;
+/// What a packet of the transmit window costs beside its payload: its slot, and room for its header.
+const PACKET: u64 = 128;
 
 /// What all sockets of a namespace hold.
 pub(crate) struct Totals {
@@ -57,18 +59,26 @@ fn holdings(sk: &Locked<'_>) -> Account {
         Receive::Idle | Receive::Listener(_) => Default::default(),
     };
     // SAFETY: The lock is held.
-    let (received, sent) = unsafe { (b::pgm_rmem_alloc(sk.sock()), (*sk.sock()).sk_wmem_queued) };
+    let received = unsafe { b::pgm_rmem_alloc(sk.sock()) };
     let receive = u64::try_from(received).unwrap_or(0);
-    let send = u64::try_from(sent).unwrap_or(0);
     Account {
         usage,
         receive,
-        send: send.saturating_add(sk.cork.capacity() as u64),
+        send: to_send(sk),
         limited,
         evicted,
         pages: receive.saturating_add(PAGE - 1) / PAGE,
         accepting: sk.account.accepting,
     }
+}
+
+/// Bytes that a socket holds for sending.
+fn to_send(sk: &Locked<'_>) -> u64 {
+    let window = sk.source.as_ref().map_or(0, |source| {
+        let packets = u64::from(source.window_sqns_used()).saturating_mul(PACKET);
+        packets.saturating_add(source.window_bytes_used())
+    });
+    window.saturating_add(sk.cork.capacity() as u64)
 }
 
 /// Adds what went from `old` to `new`.
@@ -114,8 +124,26 @@ pub(crate) fn settle(sk: &mut Locked<'_>) {
         if !charge(sk.sock(), old.pages, new.pages) {
             new.pages = old.pages;
         }
+        show(sk, new.send);
     }
     sk.account = new;
+}
+
+/// As [`settle`], when the socket got something to send, or sent something, and nothing else.
+pub(crate) fn settle_sent(sk: &mut Locked<'_>) {
+    let (old, new) = (sk.account.send, to_send(sk));
+    if new != old {
+        // SAFETY: The socket keeps its namespace.
+        post(unsafe { &(*tables(sk)).totals.send }, old, new);
+        show(sk, new);
+        sk.account.send = new;
+    }
+}
+
+/// For those who look at sockets from outside.
+fn show(sk: &Locked<'_>, send: u64) {
+    // SAFETY: The lock is held.
+    unsafe { (*sk.sock()).sk_wmem_queued = i32::try_from(send).unwrap_or(i32::MAX) };
 }
 
 /// Charges the memory cgroup of the socket. As everything in a softirq it is not held back by its
@@ -149,6 +177,7 @@ pub(crate) unsafe fn close(sk: *mut b::sock, account: Account) {
         let net = netns::of_sock(sk);
         (*net).totals.post(&account, &Account::default());
         charge(sk, account.pages, 0);
+        (*sk).sk_wmem_queued = 0;
     }
 }
 

@@ -63,6 +63,14 @@ impl Cork {
         *self = Self::default();
     }
 
+    /// A message was sent.
+    pub(crate) fn end(&mut self) {
+        if self.open {
+            self.clear();
+        }
+        self.boundary = 0;
+    }
+
     /// What `len` more bytes are. A message above `limit` is dropped as a whole.
     pub(crate) fn part(&mut self, len: u32, more: bool, limit: u32) -> Result<Part> {
         let total = self.len().saturating_add(len);

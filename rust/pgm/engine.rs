@@ -18,7 +18,7 @@ use crate::counters::{self, Counter};
 use crate::events::{self, Event};
 use crate::link;
 use crate::net::burst::Burst;
-use crate::net::lock::{BhLock, Locked};
+use crate::net::lock::{BhLock, BhOff, Locked};
 use crate::net::membership;
 use crate::net::output::{Alert, Path};
 use crate::net::skb::{RxInfo, RxKind, SkBuff};
@@ -34,6 +34,8 @@ const DEVICE_RETRY: Duration = Duration::from_millis(1);
 const READER_RETRY: Duration = Duration::from_millis(10);
 /// Packets sent in one turn; the timer continues, so that a turn ends.
 const BURST: usize = 256;
+/// Of these so many leave before softirqs run, as many as one of them takes.
+const TOGETHER: usize = 64;
 
 /// The socket's timer fired.
 ///
@@ -105,7 +107,20 @@ pub(crate) fn turn_to_send(sk: &mut Locked<'_>, now: Instant) {
         return turn(sk, now);
     }
     set_rate(sk, now);
-    work(sk, now);
+    let sent = transmit(sk, now);
+    if sent.plain && rests(sk, now) {
+        return account::settle_sent(sk);
+    }
+    rest(sk, now, sent.stalled);
+}
+
+/// Whether the timer may stay as it is, after ODATA was sent and nothing else happened.
+fn rests(sk: &Locked<'_>, now: Instant) -> bool {
+    let source = sk.source.as_ref();
+    !trace::windows()
+        && source
+            .and_then(|source| source.new_deadlines(now))
+            .is_some_and(|at| timer::fires_by(sk, at))
 }
 
 /// A packet passed through: the socket's timer is armed, and for no later than it should be.
@@ -123,7 +138,12 @@ pub(crate) fn turn_to_deliver(sk: &mut Locked<'_>, tsi: Tsi, data: Data<SkBuff>,
 /// Deliveries and transmissions; then arms the timer.
 fn work(sk: &mut Locked<'_>, now: Instant) {
     deliver(sk);
-    let stalled = transmit(sk, now);
+    let sent = transmit(sk, now);
+    rest(sk, now, sent.stalled);
+}
+
+/// Until the next turn. `stalled`: not before then, for devices are behind.
+fn rest(sk: &mut Locked<'_>, now: Instant, stalled: Option<Instant>) {
     if trace::windows() {
         trace_windows(sk);
     }
@@ -355,58 +375,82 @@ fn queue(sk: &mut Locked<'_>, tsi: Tsi, mut data: Data<SkBuff>) {
     }
 }
 
-/// Sends what the engines want sent. Says until when to wait if devices are behind.
-fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
+/// What a turn sent.
+struct Sent {
+    /// Until when to wait, if devices are behind.
+    stalled: Option<Instant>,
+    /// Nothing but ODATA.
+    plain: bool,
+}
+
+/// Sends what the engines want sent.
+fn transmit(sk: &mut Locked<'_>, now: Instant) -> Sent {
     let this = sk.as_ptr();
     let mut buf = [0u8; HEADER_MAX];
     let mut stalled = None;
+    let mut plain = true;
     let mut now = now;
     let mut burst = Burst::EMPTY;
-    for _ in 0..BURST {
-        // SAFETY: The lock is held.
-        let (queued, limit) = unsafe {
-            let sock: *mut b::sock = this.cast();
-            (b::pgm_wmem_alloc(sock), (*sock).sk_sndbuf)
-        };
-        if queued > limit {
-            stalled = Some(now.after(DEVICE_RETRY));
-            break;
+    let mut together = None;
+    for n in 0..BURST {
+        if n % TOGETHER == 0 || is_stalled(this) {
+            together = None;
+            if is_stalled(this) {
+                stalled = Some(now.after(DEVICE_RETRY));
+                break;
+            }
         }
-        let state: &mut State = sk;
-        let path = state.path;
+        let State {
+            source,
+            path,
+            options,
+            receive,
+            ended,
+            ..
+        } = &mut **sk;
+        let path = &*path;
         // SAFETY: Constant.
         let encap = unsafe { (*this).encap };
-        if let Some(source) = &mut state.source {
-            let more = !encap.is_native() && source.queued_sqns() > 1;
+        if let Some(source) = source {
+            let more = source.queued_sqns() > 1;
+            if more && together.is_none() {
+                together = Some(BhOff::new());
+            }
+            let more = more && !encap.is_native();
             if let Some(packet) = source.poll_transmit(now, &mut buf) {
                 let payload = packet.payload.map(|payload| payload.as_ptr());
+                plain &= packet.kind == PacketType::Odata;
                 if more || !burst.is_empty() {
                     // SAFETY: The lock is held, a new data packet stays in the window.
                     if unsafe { gather(&mut burst, this, path, &packet, &buf, payload, more) } {
                         continue;
                     }
                 }
-                let alert = state.options.router_alert(!path.group.is_v4(), encap);
-                send(this, path, alert, &packet, &buf, payload);
-                if matches!(state.receive, Receive::Idle) && !source.has_more() {
+                let alert = options.router_alert(!path.group.is_v4(), encap);
+                send_by(this, path, alert, &packet, &buf, payload);
+                if matches!(receive, Receive::Idle) && !source.has_more() {
                     break;
                 }
                 now = timer::now();
                 continue;
             }
         }
-        match &mut state.receive {
-            Receive::Session(_) if state.ended => break,
+        match receive {
+            Receive::Session(_) if *ended => break,
             Receive::Session(session) => match session.poll_transmit(now, &mut buf) {
-                Some(packet) => send(this, path, None, &packet, &buf, None),
+                Some(packet) => send_by(this, path, None, &packet, &buf, None),
                 None => break,
             },
             Receive::Datagram(peers) => match peers.poll_transmit(now, &mut buf) {
                 Some((group, packet)) => {
                     // SAFETY: The socket is live.
                     let oif = unsafe { membership::interface_of(this.cast(), group) }.unwrap_or(0);
-                    let path = Path { group, oif, ..path };
-                    send(this, path, None, &packet, &buf, None);
+                    let path = Path {
+                        group,
+                        oif,
+                        ..*path
+                    };
+                    send_by(this, &path, None, &packet, &buf, None);
                 }
                 None => break,
             },
@@ -414,13 +458,20 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
         }
     }
     // SAFETY: The lock is held; neither the route nor the encapsulation changed meanwhile.
-    unsafe { burst.flush(this, sk.path) };
+    unsafe { burst.flush(this, &sk.path) };
     let room_came = sk.source.as_mut().is_some_and(|source| source.room_came());
     if room_came {
         // SAFETY: The lock is held, the socket is live.
         unsafe { b::pgm_wake_writers(sk.sock()) };
     }
-    stalled
+    Sent { stalled, plain }
+}
+
+/// Whether devices are behind.
+fn is_stalled(sk: *mut PgmSock) -> bool {
+    let sock: *mut b::sock = sk.cast();
+    // SAFETY: The lock is held.
+    unsafe { b::pgm_wmem_alloc(sock) > (*sock).sk_sndbuf }
 }
 
 /// Adds a packet to the burst, or to a new one after that has left. `false`: it goes alone.
@@ -431,10 +482,10 @@ fn transmit(sk: &mut Locked<'_>, now: Instant) -> Option<Instant> {
 unsafe fn gather<P>(
     burst: &mut Burst,
     sk: *mut PgmSock,
-    path: Path,
+    path: &Path,
     packet: &Transmit<'_, P>,
     buf: &[u8],
-    payload: Option<*const b::pgm_pages>,
+    payload: Option<*const b::pgm_tsdu>,
     more: bool,
 ) -> bool {
     let header = buf.get(..packet.header_len);
@@ -461,7 +512,18 @@ pub(crate) fn send<P>(
     alert: Alert,
     packet: &Transmit<'_, P>,
     buf: &[u8],
-    payload: Option<*const b::pgm_pages>,
+    payload: Option<*const b::pgm_tsdu>,
+) {
+    send_by(sk, &path, alert, packet, buf, payload);
+}
+
+fn send_by<P>(
+    sk: *mut PgmSock,
+    path: &Path,
+    alert: Alert,
+    packet: &Transmit<'_, P>,
+    buf: &[u8],
+    payload: Option<*const b::pgm_tsdu>,
 ) {
     let Some(header) = buf.get(..packet.header_len) else {
         return;

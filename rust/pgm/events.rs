@@ -3,6 +3,7 @@
 //! PGM_EVENTS: what happens to sessions, told in its place among the messages, as SCTP does.
 
 use core::mem::size_of;
+use core::ptr::addr_of;
 
 use pgm_bindings as b;
 use pgm_core::receiver::{Data, End};
@@ -84,14 +85,13 @@ pub(crate) fn notify(sk: &mut Locked<'_>, tsi: Tsi, event: Event) -> bool {
         kind: RxKind::Notification,
         last: true,
     };
-    // SAFETY: The skb is new and ours until the queue takes it; it has the room that is written.
+    let notification = event.describe(tsi);
+    // SAFETY: So many bytes are copied; the skb is new and ours until the queue takes it.
     unsafe {
-        let skb = b::pgm_alloc_skb(LEN as u32, b::GFP_ATOMIC_);
+        let skb = b::pgm_new_skb(0, addr_of!(notification).cast(), LEN as u32);
         let Some(mut skb) = SkBuff::from_raw(skb) else {
             return false;
         };
-        let to = b::skb_put(skb.as_ptr(), LEN as u32).cast::<b::pgm_notification>();
-        to.write_unaligned(event.describe(tsi));
         skb.charge_receive(sk.as_ptr());
         let skb = skb.into_raw();
         SkBuff::rx_info(skb).write(info);

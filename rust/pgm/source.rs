@@ -349,7 +349,7 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
             // SAFETY: As above.
             unsafe { complete(sk, now, from, fragments, len)? };
         }
-        sk.cork.clear();
+        sk.cork.end();
         if flags & b::MSG_BATCH == 0 || !hold(sk, now) {
             engine::turn_to_send(sk, now);
         }
@@ -364,7 +364,7 @@ fn hold(sk: &mut Locked<'_>, now: Instant) -> bool {
     if waiting >= PACKETS_MAX {
         return false;
     }
-    account::settle(sk);
+    account::settle_sent(sk);
     // SAFETY: The lock is held.
     unsafe { timer::arm(sk.as_ptr(), now.after(HELD)) };
     true
@@ -397,7 +397,7 @@ unsafe fn complete(
 
 /// Bytes in front of a TSDU for the header of its ODATA, so that both lie together in a burst
 /// ([`crate::net::burst`]). The first and the last packet of a session need more, and go alone.
-fn header_room(sk: &Locked<'_>, fragmented: bool) -> u32 {
+fn header_room(sk: &Locked<'_>, fragmented: bool) -> u16 {
     // SAFETY: Constant.
     if unsafe { (*sk.as_ptr()).encap.is_native() } {
         return 0;
@@ -412,7 +412,7 @@ fn header_room(sk: &Locked<'_>, fragmented: bool) -> u32 {
     } else {
         0
     };
-    FIXED_HEADER + length + fragment + join
+    (FIXED_HEADER + length + fragment + join) as u16
 }
 
 /// How many packets an APDU of this length takes.
@@ -475,22 +475,23 @@ unsafe fn push(
     let this = sk.as_ptr();
     let room = header_room(sk, fragments > 1);
     if fragments == 1 {
+        let len = u16::try_from(len)?;
         // SAFETY: By the caller.
         let (payload, sum) = unsafe { TxPayload::read(this, from, len, room)? };
         let source = sk.source.as_mut().ok_or(EPIPE)?;
         return source
-            .push(now, payload, u16::try_from(len)?, sum, None)
+            .push(now, payload, len, sum, None)
             .map_or(Err(ENOBUFS), |_| Ok(()));
     }
     let mss = sk.mss_fragment;
     let mut parts = KernelHeap::array(fragments as usize).ok_or(ENOBUFS)?;
     let mut offset = 0;
     for part in parts.iter_mut() {
-        let size = mss.min(len.saturating_sub(offset));
+        let size = u16::try_from(mss.min(len.saturating_sub(offset)))?;
         // SAFETY: By the caller.
         let (payload, sum) = unsafe { TxPayload::read(this, from, size, room)? };
         *part = Some((offset, size, payload, sum));
-        offset = offset.saturating_add(size);
+        offset = offset.saturating_add(size.into());
     }
     let source = sk.source.as_mut().ok_or(EPIPE)?;
     source.reserve(fragments).map_err(|_| ENOBUFS)?;
@@ -498,7 +499,7 @@ unsafe fn push(
         // The slots are reserved; should one be refused all the same, the APDU is cut short and
         // its receivers report it.
         source
-            .push(now, payload, u16::try_from(size)?, sum, Some((offset, len)))
+            .push(now, payload, size, sum, Some((offset, len)))
             .map_err(|_| ENOBUFS)?;
     }
     Ok(())

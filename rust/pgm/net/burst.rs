@@ -46,9 +46,9 @@ impl Burst {
     pub(crate) unsafe fn add(
         &mut self,
         sk: *mut PgmSock,
-        path: Path,
+        path: &Path,
         header: &[u8],
-        payload: *const b::pgm_pages,
+        payload: *const b::pgm_tsdu,
         more: bool,
     ) -> bool {
         // SAFETY: By the caller.
@@ -69,7 +69,7 @@ impl Burst {
     /// # Safety
     ///
     /// `sk` is locked; it and `path` are those of all packets.
-    pub(crate) unsafe fn flush(&mut self, sk: *mut PgmSock, path: Path) {
+    pub(crate) unsafe fn flush(&mut self, sk: *mut PgmSock, path: &Path) {
         if let Some(open) = self.0.take() {
             let (skb, segments) = (open.skb.into_raw(), open.segments);
             // SAFETY: By the caller. As with any packet, what cannot be sent is lost.
@@ -89,9 +89,9 @@ impl Open {
     /// As for [`Burst::add`].
     unsafe fn new(
         sk: *mut PgmSock,
-        path: Path,
+        path: &Path,
         header: &[u8],
-        payload: *const b::pgm_pages,
+        payload: *const b::pgm_tsdu,
     ) -> Option<Self> {
         // SAFETY: By the caller.
         unsafe {
@@ -108,7 +108,7 @@ impl Open {
                 return None;
             }
             let mut open = Self {
-                skb: SkBuff::from_raw(output::allocate(0).ok()?)?,
+                skb: SkBuff::from_raw(output::allocate(&[]).ok()?)?,
                 way,
                 segments: Segments { size, count: 0 },
                 packets_max: packets.min(PACKETS_MAX),
@@ -122,7 +122,7 @@ impl Open {
     /// # Safety
     ///
     /// As for [`Burst::add`].
-    unsafe fn add(&mut self, header: &[u8], payload: *const b::pgm_pages) -> bool {
+    unsafe fn add(&mut self, header: &[u8], payload: *const b::pgm_tsdu) -> bool {
         // SAFETY: By the caller; the buffer is ours.
         unsafe {
             let Some(size) = length(header, payload) else {
@@ -148,8 +148,10 @@ impl Open {
 /// # Safety
 ///
 /// `payload` is valid.
-unsafe fn length(header: &[u8], payload: *const b::pgm_pages) -> Option<u32> {
+unsafe fn length(header: &[u8], payload: *const b::pgm_tsdu) -> Option<u32> {
     // SAFETY: By the caller.
     let payload = unsafe { (*payload).len };
-    u32::try_from(header.len()).ok()?.checked_add(payload)
+    u32::try_from(header.len())
+        .ok()?
+        .checked_add(payload.into())
 }

@@ -130,6 +130,25 @@ impl Drop for UserLock<'_> {
     }
 }
 
+/// Holds softirqs back on this CPU: what is sent meanwhile is received together, if a receiver is on
+/// this host, and not packet by packet in between.
+pub(crate) struct BhOff(PhantomData<*mut ()>);
+
+impl BhOff {
+    pub(crate) fn new() -> Self {
+        // SAFETY: Always safe to call; the guard lets them run again.
+        unsafe { b::pgm_bh_disable() };
+        Self(PhantomData)
+    }
+}
+
+impl Drop for BhOff {
+    fn drop(&mut self) {
+        // SAFETY: Pairs with `new`, on this CPU.
+        unsafe { b::pgm_bh_enable() };
+    }
+}
+
 /// The lock as a softirq takes it. What is allocated inside is charged to the memory cgroup of the
 /// socket, whoever is at work.
 pub(crate) struct BhLock<'a> {

@@ -67,6 +67,37 @@ impl Path {
 /// A route, given back when dropped.
 pub(crate) struct Route(*mut b::dst_entry);
 
+impl Route {
+    /// That of the socket's last multicast packet. Each turn looks whether routes changed.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is locked.
+    unsafe fn cached(sk: *mut b::sock) -> Option<Self> {
+        // SAFETY: By the caller; the reference is ours.
+        let route = unsafe { b::pgm_cached_dst(sk) };
+        (!route.is_null()).then_some(Self(route))
+    }
+
+    /// The route's MTU, or the interface's if IP_MTU_DISCOVER says so.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is a live socket.
+    unsafe fn mtu(&self, sk: *const b::sock) -> u32 {
+        let _guard = ReadGuard::new();
+        // SAFETY: The route is valid, and the guard keeps its device.
+        let mtu = unsafe {
+            if uses_pmtu(sk) {
+                b::pgm_dst_mtu(self.0)
+            } else {
+                b::pgm_dev_mtu(self.0)
+            }
+        };
+        mtu.min(u32::from(u16::MAX))
+    }
+}
+
 impl Drop for Route {
     fn drop(&mut self) {
         // SAFETY: The reference is ours.
@@ -174,18 +205,15 @@ impl Way {
         })
     }
 
-    /// The route that the socket's last multicast packet took. Each turn looks whether routes changed.
+    /// [`Route::cached`] and its source address.
     ///
     /// # Safety
     ///
     /// `sk` is locked.
     pub(super) unsafe fn cached(sk: *mut b::sock, source: Addr) -> Option<Self> {
-        // SAFETY: By the caller; the reference is ours.
-        let route = unsafe { b::pgm_cached_dst(sk) };
-        (!route.is_null()).then_some(Self {
-            route: Route(route),
-            source,
-        })
+        // SAFETY: By the caller.
+        let route = unsafe { Route::cached(sk)? };
+        Some(Self { route, source })
     }
 
     /// Keeps the route for [`Way::cached`].
@@ -217,22 +245,14 @@ impl Way {
         unsafe { b::pgm_dev_is_up(b::pgm_dst_dev(self.route.0)) }
     }
 
-    /// The route's MTU, or the interface's if IP_MTU_DISCOVER says so.
+    /// See [`Route::mtu`].
     ///
     /// # Safety
     ///
     /// `sk` is a live socket.
     pub(crate) unsafe fn mtu(&self, sk: *const b::sock) -> u32 {
-        let _guard = ReadGuard::new();
-        // SAFETY: The route is valid, and the guard keeps its device.
-        let mtu = unsafe {
-            if uses_pmtu(sk) {
-                b::pgm_dst_mtu(self.route.0)
-            } else {
-                b::pgm_dev_mtu(self.route.0)
-            }
-        };
-        mtu.min(u32::from(u16::MAX))
+        // SAFETY: By the caller.
+        unsafe { self.route.mtu(sk) }
     }
 
     /// How many packets, and bytes, a buffer may hold for its interface.
@@ -325,58 +345,52 @@ unsafe fn cookie_of<'a>(sk: *mut b::sock) -> Option<&'a mut u32> {
 /// `sk` is locked, and `payload`, if any, is of a packet in the window.
 pub(crate) unsafe fn send(
     sk: *mut PgmSock,
-    path: Path,
+    path: &Path,
     destination: Destination,
     alert: Alert,
     header: &[u8],
-    payload: Option<*const b::pgm_pages>,
+    payload: Option<*const b::pgm_tsdu>,
     completes: Option<Sqn>,
 ) -> Result {
     let this = sk;
     let sk: *mut b::sock = sk.cast();
     // SAFETY: Constant.
     let encap = unsafe { (*this).encap };
-    let port = match destination {
-        Destination::Group | Destination::GroupLocal => encap.mcast,
-        Destination::Unicast(_) => encap.ucast,
+    let (daddr, saddr, port) = match &destination {
+        Destination::Group | Destination::GroupLocal => (&path.group, &path.source, encap.mcast),
+        Destination::Unicast(addr) => (addr, &ANY4, encap.ucast),
     };
-    let (daddr, saddr, oif) = match destination {
-        Destination::Group | Destination::GroupLocal => (path.group, path.source, path.oif),
-        // SAFETY: The socket is valid.
-        Destination::Unicast(addr) => match unsafe { b::pgm_sk_bound_dev(sk) } {
-            0 if address::needs_scope(addr) => (addr, ANY4, path.oif),
-            dev => (addr, ANY4, dev),
-        },
-    };
-    // Only a source has an address of its own; [`crate::link`] keeps its route.
-    let keep = !saddr.is_unspecified();
     // SAFETY: The socket is locked by the caller.
-    let way = unsafe {
-        if keep {
-            Way::cached(sk, saddr).ok_or(ENETUNREACH)?
+    let (route, source) = unsafe {
+        // Only a source has an address of its own; [`crate::link`] keeps its route.
+        if saddr.is_unspecified() {
+            let oif = match (&destination, b::pgm_sk_bound_dev(sk)) {
+                (Destination::Unicast(addr), 0) if address::needs_scope(*addr) => path.oif,
+                (Destination::Unicast(_), dev) => dev,
+                _ => path.oif,
+            };
+            let way = Way::find(this, oif, *daddr, *saddr, port)?;
+            (way.route, way.source)
         } else {
-            Way::find(this, oif, daddr, saddr, port)?
+            (Route::cached(sk).ok_or(ENETUNREACH)?, *saddr)
         }
     };
     let packet = Outgoing {
         sk,
-        way,
-        destination,
+        route,
+        source: &source,
+        destination: &destination,
         daddr,
         mtu: path.mtu,
         alert,
         udp: (port != 0).then_some((encap.ucast, port)),
         segments: Segments::ONE,
     };
-    let len = u32::try_from(header.len())?;
-    // SAFETY: The skb is new and ours until it is sent; what is copied to is room that skb_put()
-    // just made.
+    // SAFETY: The skb is new and ours until it is sent.
     unsafe {
-        let skb = allocate(len)?;
-        let to = b::skb_put(skb, len).cast::<u8>();
-        core::ptr::copy_nonoverlapping(header.as_ptr(), to, header.len());
+        let skb = allocate(header)?;
         if let Some(payload) = payload {
-            b::pgm_share_pages(skb, payload);
+            b::pgm_share_tsdu(skb, payload);
         }
         if let Some(sqn) = completes {
             b::pgm_tx_timestamp(skb, sk, sqn.get());
@@ -385,17 +399,15 @@ pub(crate) unsafe fn send(
     }
 }
 
-/// A buffer with room for `len` bytes and what goes in front of them.
-pub(super) fn allocate(len: u32) -> Result<*mut b::sk_buff> {
-    // SAFETY: A new skb has room for what it was made for.
-    unsafe {
-        let skb = b::pgm_alloc_skb(HEADROOM + len, b::GFP_ATOMIC_);
-        if skb.is_null() {
-            return Err(ENOBUFS);
-        }
-        b::pgm_skb_reserve(skb, HEADROOM as i32);
-        Ok(skb)
+/// A buffer that holds `header`, with room for what goes in front of it.
+pub(super) fn allocate(header: &[u8]) -> Result<*mut b::sk_buff> {
+    let len = u32::try_from(header.len())?;
+    // SAFETY: So many bytes are copied.
+    let skb = unsafe { b::pgm_new_skb(HEADROOM, header.as_ptr().cast(), len) };
+    if skb.is_null() {
+        return Err(ENOBUFS);
     }
+    Ok(skb)
 }
 
 /// Packets in one buffer, all but the last of `size` bytes; IP, UDP or the device cuts it.
@@ -418,7 +430,7 @@ impl Segments {
 pub(super) unsafe fn send_segments(
     sk: *mut PgmSock,
     way: Way,
-    path: Path,
+    path: &Path,
     skb: *mut b::sk_buff,
     segments: Segments,
 ) -> Result {
@@ -427,9 +439,10 @@ pub(super) unsafe fn send_segments(
         let encap = (*sk).encap;
         let packet = Outgoing {
             sk: sk.cast(),
-            way,
-            destination: Destination::Group,
-            daddr: path.group,
+            route: way.route,
+            source: &way.source,
+            destination: &Destination::Group,
+            daddr: &path.group,
             mtu: path.mtu,
             alert: None,
             udp: Some((encap.ucast, encap.mcast)),
@@ -440,11 +453,12 @@ pub(super) unsafe fn send_segments(
 }
 
 /// A packet and what IP must know of it.
-struct Outgoing {
+struct Outgoing<'a> {
     sk: *mut b::sock,
-    way: Way,
-    destination: Destination,
-    daddr: Addr,
+    route: Route,
+    source: &'a Addr,
+    destination: &'a Destination,
+    daddr: &'a Addr,
     /// Of the path to the group.
     mtu: u32,
     alert: Alert,
@@ -453,7 +467,7 @@ struct Outgoing {
     segments: Segments,
 }
 
-impl Outgoing {
+impl Outgoing<'_> {
     fn protocol(&self) -> u8 {
         match self.udp {
             None => b::IPPROTO_PGM as u8,
@@ -470,10 +484,7 @@ impl Outgoing {
             if self.udp.is_some() {
                 b::skb_push(skb, UDP_HEADER as u32);
             }
-            b::pgm_reset_transport(skb);
-            b::skb_set_owner_w(skb, self.sk);
-            b::pgm_clear_ipcb(skb);
-            b::pgm_set_tx_meta(skb, self.sk);
+            b::pgm_to_send(skb, self.sk);
             if self.segments.count > 1 {
                 b::pgm_gso_udp(skb, self.segments.size, self.segments.count);
             }
@@ -491,7 +502,7 @@ impl Outgoing {
     unsafe fn send4(self, skb: *mut b::sk_buff) -> Result {
         // SAFETY: Taken over, so that an error frees it.
         let skb = unsafe { SkBuff::from_raw(skb) }.ok_or(ENOBUFS)?;
-        let (source, daddr) = (address::be32(self.way.source)?, address::be32(self.daddr)?);
+        let (source, daddr) = (address::be32(*self.source)?, address::be32(*self.daddr)?);
         let options: &[u8] = match self.alert {
             Some(_) => &ROUTER_ALERT,
             None => &[],
@@ -500,7 +511,7 @@ impl Outgoing {
         let protocol = self.protocol();
         let Self {
             sk,
-            way,
+            route,
             destination,
             mtu,
             udp,
@@ -516,7 +527,7 @@ impl Outgoing {
                 b::udp_set_csum(false, skb, source, daddr, (*skb).len as c_int);
             }
             let limit = match destination {
-                Destination::Unicast(_) => way.mtu(sk),
+                Destination::Unicast(_) => route.mtu(sk),
                 _ => mtu,
             };
             let ip = b::skb_push(skb, ip_len as u32).cast::<b::iphdr>();
@@ -532,7 +543,7 @@ impl Outgoing {
             );
             // Packets that share a buffer fit, or they would not be in it.
             let fits = (segments.count > 1 || (*skb).len <= limit)
-                && b::pgm_dont_fragment(sk, way.route.0) != 0;
+                && b::pgm_dont_fragment(sk, route.0) != 0;
             (*ip).frag_off = if forbidden || fits {
                 (b::IP_DF as u16).to_be()
             } else {
@@ -541,7 +552,7 @@ impl Outgoing {
             (*ip).ttl = match destination {
                 Destination::Group => (*inet).mc_ttl,
                 Destination::GroupLocal => 1,
-                Destination::Unicast(_) => b::pgm_unicast_ttl(sk, way.route.0),
+                Destination::Unicast(_) => b::pgm_unicast_ttl(sk, route.0),
             };
             (*ip).protocol = protocol;
             (*ip).__bindgen_anon_1.__bindgen_anon_1.saddr = source;
@@ -549,8 +560,8 @@ impl Outgoing {
             let to = ip.cast::<u8>().add(IP_HEADER);
             core::ptr::copy_nonoverlapping(options.as_ptr(), to, options.len());
             let net = b::pgm_sock_net(sk);
-            b::pgm_skb_set_dst(skb, way.route.0);
-            core::mem::forget(way);
+            b::pgm_skb_set_dst(skb, route.0);
+            core::mem::forget(route);
             b::pgm_select_ident(net, skb, sk);
             // A negative answer means lost on this host, like NET_XMIT_DROP on the way.
             let _ = b::ip_local_out(net, sk, skb);
@@ -564,11 +575,11 @@ impl Outgoing {
     unsafe fn send6(self, skb: *mut b::sk_buff) -> Result {
         // SAFETY: Taken over, so that an error frees it.
         let skb = unsafe { SkBuff::from_raw(skb) }.ok_or(ENOBUFS)?;
-        let (source, daddr) = (address::in6(self.way.source)?, address::in6(self.daddr)?);
+        let (source, daddr) = (address::in6(*self.source)?, address::in6(*self.daddr)?);
         let protocol = self.protocol();
         let Self {
             sk,
-            way,
+            route,
             destination,
             alert,
             udp,
@@ -597,7 +608,7 @@ impl Outgoing {
                 Destination::Group => (*np).mcast_hops,
                 Destination::GroupLocal => 1,
                 Destination::Unicast(_) if (*np).hop_limit >= 0 => (*np).hop_limit as u8,
-                Destination::Unicast(_) => b::ip6_dst_hoplimit(way.route.0) as u8,
+                Destination::Unicast(_) => b::ip6_dst_hoplimit(route.0) as u8,
             };
             // ip6_local_out() fills in the length.
             ip.cast::<[u8; 4]>().write(first.to_be_bytes());
@@ -606,8 +617,8 @@ impl Outgoing {
             ip.add(24).cast::<b::in6_addr>().write_unaligned(daddr);
             b::pgm_allow_fragments6(skb, sk);
             let net = b::pgm_sock_net(sk);
-            b::pgm_skb_set_dst(skb, way.route.0);
-            core::mem::forget(way);
+            b::pgm_skb_set_dst(skb, route.0);
+            core::mem::forget(route);
             // As in `send4`.
             let _ = b::ip6_local_out(net, sk, skb);
         }

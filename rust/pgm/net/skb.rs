@@ -254,17 +254,11 @@ impl SkBuff {
     }
 }
 
-/// One TSDU waiting in the transmit window: pages that repairs share, charged to the socket.
-pub(crate) struct TxPayload {
-    pages: NonNull<b::pgm_pages>,
-    sk: *mut PgmSock,
-}
+/// One TSDU waiting in the transmit window: pages that repairs share.
+pub(crate) struct TxPayload(b::pgm_tsdu);
 
-// SAFETY: The pages have one owner; the socket outlives its window.
+// SAFETY: The pages have one owner.
 unsafe impl Send for TxPayload {}
-
-/// What a packet of the window costs beside its payload: its slot and the list of its pages.
-const TX_OVERHEAD: u32 = 128;
 
 impl TxPayload {
     /// Copies the next `len` bytes of the message, and sums them on the way. In front of them `room`
@@ -276,43 +270,31 @@ impl TxPayload {
     pub(crate) unsafe fn read(
         sk: *mut PgmSock,
         from: *mut b::iov_iter,
-        len: u32,
-        room: u32,
+        len: u16,
+        room: u16,
     ) -> Result<(Self, Sum)> {
         let mut sum = 0u32;
-        // SAFETY: The copy checks the user's memory; the pages are ours.
-        let payload = unsafe {
-            let pages = b::pgm_read_pages(sk.cast(), from, len, room, &mut sum);
-            if b::pgm_is_err(pages.cast()) {
-                return Err(Error::from_errno(b::pgm_ptr_err(pages.cast()) as i32));
-            }
-            let pages = NonNull::new(pages).ok_or(ENOBUFS)?;
-            Self { pages, sk }
+        let mut tsdu = b::pgm_tsdu {
+            len,
+            room,
+            ..pin_init::zeroed()
         };
-        // SAFETY: The lock is held.
-        unsafe { b::pgm_wmem_queued_add(sk.cast(), payload.cost()) };
-        Ok((payload, Sum::from_wsum(sum)))
+        // SAFETY: The copy checks the user's memory; the pages become ours if there is no error.
+        kernel::error::to_result(unsafe {
+            b::pgm_read_tsdu(sk.cast(), from, &mut tsdu, &mut sum)
+        })?;
+        Ok((Self(tsdu), Sum::from_wsum(sum)))
     }
 
-    pub(crate) fn as_ptr(&self) -> *const b::pgm_pages {
-        self.pages.as_ptr()
-    }
-
-    fn cost(&self) -> i32 {
-        // SAFETY: The pages are ours.
-        let (len, room) = unsafe { ((*self.as_ptr()).len, (*self.as_ptr()).room) };
-        len.wrapping_add(room.into()).wrapping_add(TX_OVERHEAD) as i32
+    pub(crate) fn as_ptr(&self) -> *const b::pgm_tsdu {
+        &self.0
     }
 }
 
 impl Drop for TxPayload {
     fn drop(&mut self) {
-        // SAFETY: The payload was charged when it was made; the window is only touched under the
-        // socket lock or when the socket is destroyed.
-        unsafe {
-            b::pgm_wmem_queued_add(self.sk.cast(), self.cost().wrapping_neg());
-            b::pgm_free_pages(self.pages.as_ptr());
-        }
+        // SAFETY: The pages are ours.
+        unsafe { b::pgm_free_tsdu(&self.0) };
     }
 }
 

@@ -103,6 +103,15 @@ pub(crate) fn is_due(sk: &Locked<'_>, now: Instant) -> bool {
     }
 }
 
+/// Whether it is armed for no later than `at`.
+pub(crate) fn fires_by(sk: &Locked<'_>, at: Instant) -> bool {
+    // SAFETY: As in `is_due`.
+    unsafe {
+        let timer = addr_of_mut!((*sk.as_ptr()).timer);
+        b::pgm_timer_queued(timer) && b::pgm_timer_expires(timer) <= at.nanos()
+    }
+}
+
 /// Stops the timer for good: nothing arms it again. While its function runs for the last time, an
 /// armed timer cannot be stopped: [`crate::engine::turn`] comes here again for a socket that was
 /// released, so that the timer does not hold it until it is due.
