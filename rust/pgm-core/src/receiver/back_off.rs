@@ -26,6 +26,11 @@ const MAX: u32 = NAK_BO_IVL.max;
 
 /// Round trips in each part of NAK_BO_IVL.
 const PARTS: u32 = 6;
+/// In which part of the interval the first of many is to ask: sooner, and there are often two of them.
+const FIRST: u32 = ONE;
+/// With so many receivers, as a logarithm, it may as well be one who always asks at once: nobody is to wait for
+/// ever longer because of that.
+const MANY: u32 = ONE * 10;
 /// Company, and its logarithm, are counted in these.
 const ONE: u32 = 256;
 /// As many receivers as we take for possible before we know anything: an implosion at the first loss
@@ -261,8 +266,8 @@ impl BackOff {
 
     /// Somebody asked for what we miss and did not ask for, so long after we began to back off if we had.
     ///
-    /// We are one more. And the longer nobody asked, the fewer there are: with as many as we think, the
-    /// first part of the interval would have been enough.
+    /// We are one more. And with as many as we think, it would have been in the part [`FIRST`]: the later
+    /// it was the fewer there are, and if it was sooner there are more.
     pub(super) fn has_company(&mut self, waited: Option<Duration>) {
         self.unheard = false;
         self.company = self.company.saturating_add(2 * ONE).min(CROWD);
@@ -276,7 +281,8 @@ impl BackOff {
         // A quarter of the way to it.
         let level = self.level();
         let less = level.saturating_mul(passed) / ONE / 4;
-        self.company = exp2(level.saturating_sub(less)).max(ALONE);
+        let more = level.saturating_add(FIRST / 4).min(MANY).max(level);
+        self.company = exp2(more.saturating_sub(less)).clamp(ALONE, CROWD);
     }
 
     /// Somebody asked for what we have.

@@ -81,7 +81,7 @@ impl<P, H: Heap> Receiver<P, H> {
         } else if let Some(asked) = missing.asked() {
             // Its NCF was lost.
             self.back_off.answered(now, asked);
-        } else if !missing.is_outstanding() {
+        } else if missing.is_unasked() {
             // So was that for somebody else's NAK.
             let waits = missing.waits_since();
             self.back_off

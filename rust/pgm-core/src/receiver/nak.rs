@@ -86,6 +86,11 @@ impl Missing {
         (self.phase == Phase::BackOff).then_some(self.entered)
     }
 
+    /// Whether nobody asked for it yet, as far as we know.
+    pub(super) fn is_unasked(&self) -> bool {
+        !self.is_outstanding() && self.ncf_retries == 0 && self.data_retries == 0
+    }
+
     /// When its NCF came, if RDATA is awaited.
     pub(super) fn confirmed_at(&self) -> Option<Instant> {
         (self.phase == Phase::WaitData).then_some(self.entered)

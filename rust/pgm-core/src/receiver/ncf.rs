@@ -71,8 +71,10 @@ impl<P, H: Heap> Receiver<P, H> {
         let mut shared = false;
         let mut waits = None;
         for sqn in core::iter::once(nak.sqn).chain(list.iter()) {
-            if let Some(missing) = self.window.missing_mut(sqn) {
-                shared |= !missing.is_outstanding();
+            // What we asked for ourselves may be answered only now.
+            let missing = self.window.missing_mut(sqn);
+            if let Some(missing) = missing.filter(|missing| missing.is_unasked()) {
+                shared = true;
                 waits = waits.or(missing.waits_since());
             }
             matched |= self.repair.hear(

@@ -103,6 +103,29 @@ fn company_makes_naks_wait_for_it() {
     assert!(waited <= ROUND.double(), "{waited:?}");
 }
 
+// req: NAK-03 NAK-16
+#[test]
+fn who_is_always_forestalled_soon_waits_but_not_for_ever_longer() {
+    let mut rig = joined(false);
+    for n in 0..10 {
+        recover(&mut rig, 2 + 3 * n);
+    }
+    let mut intervals = Vec::new();
+    for _ in 0..64 {
+        rig.rx.back_off.has_company(Some(Duration::ZERO));
+        intervals.push(rig.rx.back_off.interval());
+    }
+    assert!(intervals.is_sorted());
+    // As for a dozen others at first; each time it rises, until it is for a thousand.
+    assert!(intervals[8] > ROUND.scale(6 * 5, 1), "{intervals:?}");
+    assert!(intervals[63] > ROUND.scale(6 * 9, 1), "{intervals:?}");
+    assert!(intervals[63] < ROUND.scale(6 * 11, 1), "{intervals:?}");
+    // Then they are silent for as long as there would be nobody.
+    let silent = rig.rx.back_off.interval();
+    rig.rx.back_off.has_company(Some(silent));
+    assert!(rig.rx.back_off.interval() < silent.scale(4, 5));
+}
+
 // req: NAK-05 NAK-09
 #[test]
 fn repetitions_follow_the_round_trip_and_double() {
