@@ -73,11 +73,11 @@ bench: lab-modules ## measure beside UDP and OpenPGM, counted in instructions; R
 bench-profile: lab-modules ## instructions of a message by function; WHAT="--size 64 --wake"
 	@tools/bench/profile/run $(WHAT)
 
-bench-sim: ## how recovery grows with up to 100,000 receivers, and overload, in the simulation
+bench-sim: ## how recovery grows with up to 100,000 receivers, in the simulation; MOST: fewer; UPDATE=1: commit it
 	@mkdir -p build/bench
 	@$(CARGO) run --quiet --release --locked --manifest-path rust/Cargo.toml --package pgm-sim -- \
 		--bench build/bench/sim.json $(if $(MOST),--most $(MOST))
-	@echo "wrote build/bench/sim.json"
+	@tools/bench/draw $(if $(UPDATE),--update) build/bench/sim.json
 
 check: ## format, lints, tests on the host and in the guest
 	@tools/check/run $(STEPS)

@@ -63,9 +63,11 @@ static void receiver(const struct job *job)
 		.sin_addr = job->group,
 		.sin_port = htons(job->port),
 	};
-	int size = ROOM;
+	int size = ROOM, no = 0;
 
 	open_socket(job);
+	/* A message that is lost for good is no reason to end. */
+	set(PGM_ABORT_ON_RESET, &no, sizeof(no), "PGM_ABORT_ON_RESET");
 	if (job->tuned && setsockopt(plain_fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		die("SO_RCVBUFFORCE");
 	if (bind(plain_fd, (struct sockaddr *)&at, sizeof(at)))

@@ -3,6 +3,7 @@
 
 import goals
 import plots
+import simulation
 
 # How much UDP's first and last row of a machine may differ: a part of the first.
 TOLERANCE = 0.01
@@ -171,9 +172,9 @@ def tables(figures):
     return found
 
 
-def goal_table(figures):
-    """(heads, lines) of the goals that there are figures for."""
-    lines = [[one.what, one.text(one.value), one.text(one.must), one.text(one.aim), one.verdict()] for one in goals.reached(figures)]
+def goal_table(reached):
+    """(heads, lines) of goals."""
+    lines = [[one.what, one.text(one.value), one.text(one.must), one.text(one.aim), one.verdict()] for one in reached]
     return ["goal", "is", "must", "aim", ""], lines
 
 
@@ -189,12 +190,18 @@ def _heading(text):
     return f"{text}\n{'=' * len(text)}"
 
 
-def page(figures):
-    """Documentation/performance.rst"""
-    parts = [PREAMBLE.strip(), _heading("The goals"), _rst_table(*goal_table(figures))]
+def page(figures, found):
+    """Documentation/performance.rst: figures of make bench, and what make bench-sim found, if it did."""
+    reached = [*goals.reached(figures), *(simulation.reached(found) if found else [])]
+    parts = [PREAMBLE.strip(), _heading("The goals"), _rst_table(*goal_table(reached))]
     for group, heads, lines in tables(figures):
         title, about = TITLES[group]
         parts += [_heading(title), about, f".. image:: performance/{group}.svg\n   :alt: {title}", _rst_table(heads, lines)]
+    if found:
+        for title, about, heads, lines in simulation.tables(found):
+            parts += [_heading(title), about, _rst_table(heads, lines)]
+        for name, (title, _) in simulation.pictures(found).items():
+            parts.append(f".. image:: performance/{name}.svg\n   :alt: {title}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -250,7 +257,7 @@ TITLES = {
     ),
     "memory": (
         "Memory",
-        "What the memory that nobody uses shrinks by while 8,000 messages of 1 KB wait: in the window of a source, or in the\n"
+        "What the memory that nobody uses shrinks by while 16,000 messages of 1 KB wait: in the window of a source, or in the\n"
         "window and the queue of a receiver that does not read, whose source has forgotten them.",
     ),
 }
@@ -277,7 +284,7 @@ testing.rst_. They say how much work is done; caches, memory and several process
 def everything(figures):
     """All of it, for a terminal."""
     parts = [text_table(heads, lines) for _, heads, lines in tables(figures)]
-    heads, lines = goal_table(figures)
+    heads, lines = goal_table(goals.reached(figures))
     if lines:
         parts.append(text_table(heads, lines))
     return "\n\n".join(parts)

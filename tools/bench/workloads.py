@@ -66,8 +66,8 @@ MACHINES = {
     "memory": "memory",
     "norm": "norm",
 }
-# What runs if nobody says what. The other groups are new, and were not yet seen to their end.
-USUAL = ("messages", "batches", "bridge", "latency")
+# What runs if nobody says what. The others were not yet seen to their end.
+USUAL = ("messages", "batches", "bridge", "latency", "loss", "memory")
 # The same row twice, first and last in each machine.
 CONTROL = words(size=1024, count=2000)
 # Two thousand messages a second, with the settings that sockets have by themselves.
@@ -104,9 +104,9 @@ def _rows():
             yield Row("overload", kind, f"{percent}%", size, f"link {LINK}")
     for kind in ("udp", "pgm", "pgm-udp"):
         # The window of the source has passed when the receiver's memory is read.
-        yield Row("memory", kind, "receiver", words(size=1024, count=8000, hold=2, rate=10000))
+        yield Row("memory", kind, "receiver", words(size=1024, count=16000, hold=2, rate=10000))
         if kind != "udp":
-            held = words(size=1024, count=8000, hold=1, receivers=0, window=5000)
+            held = words(size=1024, count=16000, hold=1, receivers=0, window=5000)
             yield Row("memory", kind, "source", held)
 
 
