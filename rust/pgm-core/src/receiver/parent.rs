@@ -16,7 +16,7 @@ const SPM_IVL: Duration = Duration::from_millis(1);
 
 /// How an SPM fits those before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Fit {
     /// It continues them.
     Next,
     /// Its source has been counting anew for a while.
@@ -81,31 +81,31 @@ impl Sequence {
     /// one have come first, those it shut out are believed again. Either way it takes SPMs that
     /// continue each other for a second while none continues the old sequence: a source that counts
     /// anew gets through, and one that still speaks is not talked down.
-    pub(super) fn admit(&mut self, now: Instant, sqn: Sqn) -> Heard {
+    pub(super) fn admit(&mut self, now: Instant, sqn: Sqn) -> Fit {
         let Some(line) = &mut self.line else {
             self.line = Some(Line::new(now, sqn));
-            return Heard::Next;
+            return Fit::Next;
         };
         if line.continues(now, sqn) {
             line.hear(now, sqn);
             self.other = None;
-            return Heard::Next;
+            return Fit::Next;
         }
         if sqn == line.last {
-            return Heard::Refused;
+            return Fit::Refused;
         }
         match &mut self.other {
             Some(other) if other.continues(now, sqn) => {
                 other.hear(now, sqn);
                 if now.since(other.began) >= DAMPING {
                     self.line = self.other.take();
-                    return Heard::Anew;
+                    return Fit::Anew;
                 }
             }
             Some(other) if other.last == sqn => {}
             other => *other = Some(Line::new(now, sqn)),
         }
-        Heard::Refused
+        Fit::Refused
     }
 }
 

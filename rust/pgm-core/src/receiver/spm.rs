@@ -7,7 +7,7 @@ use pgm_wire::{Options, Spm, Sqn};
 use crate::discard::Discard;
 use crate::memory::Heap;
 use crate::receiver::join::{history, is_windowless};
-use crate::receiver::parent::Heard;
+use crate::receiver::parent::Fit;
 use crate::receiver::rxw::newer;
 use crate::receiver::stats::count;
 use crate::receiver::Receiver;
@@ -39,15 +39,15 @@ impl<P, H: Heap> Receiver<P, H> {
             return Err(Discard::SpmWindow);
         }
         match self.sequence.admit(now, spm.sqn) {
-            Heard::Refused => return Err(Discard::SpmOutOfSequence),
-            Heard::Anew if self.is_behind(spm) => {
+            Fit::Refused => return Err(Discard::SpmOutOfSequence),
+            Fit::Anew if self.is_behind(spm) => {
                 // RFC 3208 §3.1 rules this out: the source counts SPMs and data anew under the TSI
                 // it had. What it was it will not be again, as if it had fallen silent.
                 self.ending.expired = true;
                 self.cut();
                 return Ok(());
             }
-            Heard::Anew | Heard::Next => {}
+            Fit::Anew | Fit::Next => {}
         }
         count(&mut self.stats.spms);
         if self.is_node(spm.path) {
