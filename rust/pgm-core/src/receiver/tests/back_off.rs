@@ -158,7 +158,7 @@ fn what_the_user_set_stays_but_for_the_bounds() {
 fn an_spm_out_of_sequence_or_of_an_unreachable_parent_steers_nothing() {
     let mut rig = Rig::new();
     rig.odata(1).unwrap();
-    rig.spm_raw(5, 1, 1, PATH, SpmOptions::default()).unwrap();
+    rig.bare_spm(5, 1, 1, PATH).unwrap();
     rig.spm_raw(4, 1, 1, PATH, on_spm(ivl(20_000, 0)))
         .unwrap_err();
     let unreachable = SpmOptions {

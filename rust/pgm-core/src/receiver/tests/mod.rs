@@ -395,6 +395,17 @@ impl<H: Heap> Rig<H> {
         self.send(&Repr::Spm(spm, options), 0, 0)
     }
 
+    /// An SPM without options.
+    pub(super) fn bare_spm(
+        &mut self,
+        sqn: u32,
+        trail: u32,
+        lead: u32,
+        path: Addr,
+    ) -> Result<(), Discard> {
+        self.spm_raw(sqn, trail, lead, path, SpmOptions::default())
+    }
+
     pub(super) fn ncf(&mut self, sqns: &[u32]) -> Result<(), Discard> {
         let (nak, list) = nak_of(sqns);
         let options = NcfOptions {

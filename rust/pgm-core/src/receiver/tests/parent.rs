@@ -5,22 +5,11 @@
 use super::*;
 
 const EVIL: Addr = Addr::V4([10, 0, 0, 66]);
-const NONE: SpmOptions = SpmOptions {
-    join: None,
-    fin: false,
-    rst: None,
-    parity_prm: None,
-    curr_tgsize: None,
-    nak_bo_ivl: None,
-    nak_bo_rng: None,
-    nbr_unreach: false,
-    crqst: None,
-};
 
 fn started() -> Rig {
     let mut rig = Rig::new();
     rig.odata(1).unwrap();
-    rig.spm_raw(100, 1, 1, PATH, NONE).unwrap();
+    rig.bare_spm(100, 1, 1, PATH).unwrap();
     rig
 }
 
@@ -30,11 +19,11 @@ fn a_far_higher_spm_sqn_is_not_believed_while_the_source_speaks() {
     let mut rig = started();
     for n in 1..50 {
         for far in [1 << 20, 1 << 30, (1 << 31) - 1] {
-            let _ = rig.spm_raw(100 + far + n, 1, 1, EVIL, NONE);
+            let _ = rig.bare_spm(100 + far + n, 1, 1, EVIL);
             assert_eq!(rig.rx.path(), Some(PATH));
         }
         rig.wait(ms(400));
-        rig.spm_raw(100 + n, 1, 1, PATH, NONE).unwrap();
+        rig.bare_spm(100 + n, 1, 1, PATH).unwrap();
     }
 }
 
@@ -44,26 +33,26 @@ fn a_leap_shuts_nobody_out() {
     // It is near enough to be believed, or it was the very first.
     for leap in [1, 60] {
         let mut rig = started();
-        rig.spm_raw(100 + leap, 1, 1, EVIL, NONE).unwrap();
+        rig.bare_spm(100 + leap, 1, 1, EVIL).unwrap();
         // The source goes on, rarely.
         rig.wait(Duration::from_secs(8));
-        let _ = rig.spm_raw(101, 1, 1, PATH, NONE);
+        let _ = rig.bare_spm(101, 1, 1, PATH);
         rig.wait(Duration::from_secs(8));
-        rig.spm_raw(102, 1, 1, PATH, NONE).unwrap();
+        rig.bare_spm(102, 1, 1, PATH).unwrap();
         assert_eq!(rig.rx.path(), Some(PATH));
         // Now the forged sequence is the odd one.
         assert_eq!(
-            rig.spm_raw(0x4000_0000, 1, 1, EVIL, NONE),
+            rig.bare_spm(0x4000_0000, 1, 1, EVIL),
             Err(Discard::SpmOutOfSequence)
         );
-        rig.spm_raw(103, 1, 1, PATH, NONE).unwrap();
+        rig.bare_spm(103, 1, 1, PATH).unwrap();
     }
     let mut rig = Rig::new();
     rig.odata(1).unwrap();
-    rig.spm_raw(0x7000_0000, 1, 1, EVIL, NONE).unwrap();
-    rig.spm_raw(100, 1, 1, PATH, NONE).unwrap_err();
+    rig.bare_spm(0x7000_0000, 1, 1, EVIL).unwrap();
+    rig.bare_spm(100, 1, 1, PATH).unwrap_err();
     rig.wait(ms(1000));
-    rig.spm_raw(101, 1, 1, PATH, NONE).unwrap();
+    rig.bare_spm(101, 1, 1, PATH).unwrap();
     assert_eq!(rig.rx.path(), Some(PATH));
 }
 
@@ -77,7 +66,7 @@ fn a_source_that_counts_anew_gets_through() {
         // Its heartbeat: 100 ms, doubling.
         let mut told = 0;
         for n in 0..5u32 {
-            if rig.spm_raw(start + n, 1, 1, PATH, NONE).is_ok() {
+            if rig.bare_spm(start + n, 1, 1, PATH).is_ok() {
                 told = n;
                 break;
             }
@@ -91,11 +80,11 @@ fn a_source_that_counts_anew_gets_through() {
 #[test]
 fn many_lost_spms_are_no_leap() {
     let mut rig = started();
-    rig.spm_raw(100 + 64, 1, 1, PATH, NONE).unwrap();
-    assert!(rig.spm_raw(100 + 64 + 100, 1, 1, PATH, NONE).is_err());
+    rig.bare_spm(100 + 64, 1, 1, PATH).unwrap();
+    assert!(rig.bare_spm(100 + 64 + 100, 1, 1, PATH).is_err());
     // As many as the time since the last one has room for.
     rig.wait(Duration::from_secs(60));
-    rig.spm_raw(100 + 64 + 60_000, 1, 1, PATH, NONE).unwrap();
+    rig.bare_spm(100 + 64 + 60_000, 1, 1, PATH).unwrap();
 }
 
 // req: SEC-01
@@ -108,7 +97,7 @@ fn paths_do_not_flap() {
     let mut last = rig.rx.path();
     for n in 0..1000 {
         let path = if n % 2 == 0 { EVIL } else { PATH };
-        rig.spm_raw(101 + n, 1, 1, path, NONE).unwrap();
+        rig.bare_spm(101 + n, 1, 1, path).unwrap();
         changes += u32::from(rig.rx.path() != last);
         last = rig.rx.path();
         evil += u32::from(last == Some(EVIL));
@@ -120,13 +109,13 @@ fn paths_do_not_flap() {
     // Ever new addresses do no better.
     for n in 0..200u8 {
         let path = Addr::V4([10, 9, 9, n]);
-        rig.spm_raw(1101 + u32::from(n), 1, 1, path, NONE).unwrap();
+        rig.bare_spm(1101 + u32::from(n), 1, 1, path).unwrap();
         changes += u32::from(rig.rx.path() != last);
         last = rig.rx.path();
         rig.wait(ms(10));
     }
     assert!(changes <= 24, "{changes}");
-    rig.spm_raw(1301, 1, 1, PATH, NONE).unwrap();
+    rig.bare_spm(1301, 1, 1, PATH).unwrap();
     assert_eq!(rig.rx.path(), Some(PATH));
 }
 
@@ -140,7 +129,7 @@ fn a_new_route_is_used_at_once_and_stays() {
         rig.wait(ms(1100));
         for _ in 0..3 {
             sqn += 1;
-            rig.spm_raw(sqn, 1, 1, path, NONE).unwrap();
+            rig.bare_spm(sqn, 1, 1, path).unwrap();
             assert_eq!(rig.rx.path(), Some(path));
             rig.wait(ms(600));
         }

@@ -4,22 +4,10 @@
 
 use super::*;
 
-const NONE: SpmOptions = SpmOptions {
-    join: None,
-    fin: false,
-    rst: None,
-    parity_prm: None,
-    curr_tgsize: None,
-    nak_bo_ivl: None,
-    nak_bo_rng: None,
-    nbr_unreach: false,
-    crqst: None,
-};
-
 /// Twenty messages from 0 on, and SPM_SQN 50.
 fn started() -> Rig {
     let mut rig = Rig::new();
-    rig.spm_raw(50, 0, u32::MAX, PATH, NONE).unwrap();
+    rig.bare_spm(50, 0, u32::MAX, PATH).unwrap();
     for sqn in 0..20 {
         rig.odata_trail(sqn, 0).unwrap();
     }
@@ -30,7 +18,7 @@ fn started() -> Rig {
 /// SPMs of a source that has sent `lead`, counted from `sqn` on, 300 ms apart.
 fn spms(rig: &mut Rig, sqn: u32, lead: u32, count: u32) {
     for n in 0..count {
-        let _ = rig.spm_raw(sqn + n, 0, lead, PATH, NONE);
+        let _ = rig.bare_spm(sqn + n, 0, lead, PATH);
         rig.wait(ms(300));
     }
 }
@@ -54,13 +42,13 @@ fn a_source_that_counts_anew_ends_the_session() {
 fn the_live_source_outweighs_what_looks_like_another_one() {
     let mut rig = started();
     for n in 1..20 {
-        let _ = rig.spm_raw(n, 0, 3, PATH, NONE);
+        let _ = rig.bare_spm(n, 0, 3, PATH);
         rig.wait(ms(400));
-        rig.spm_raw(50 + n, 0, 19, PATH, NONE).unwrap();
+        rig.bare_spm(50 + n, 0, 19, PATH).unwrap();
         rig.wait(ms(400));
     }
     // Nor is it another one because an SPM from ahead was forged.
-    rig.spm_raw(100, 0, 19, PATH, NONE).unwrap();
+    rig.bare_spm(100, 0, 19, PATH).unwrap();
     spms(&mut rig, 70, 19, 6);
     assert_eq!(rig.take_out(), []);
     rig.odata_trail(20, 0).unwrap();
