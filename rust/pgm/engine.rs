@@ -32,6 +32,9 @@ const DEVICE_RETRY: Duration = Duration::from_millis(1);
 /// While a loss waits for its reader nothing is delivered, and who has more to deliver looks again
 /// after so long; recvmsg() does at once.
 const READER_RETRY: Duration = Duration::from_millis(10);
+/// How long a packet or message waits at most for the next one of the same buffer or sendmmsg(), for
+/// one turn for all.
+pub(crate) const HELD: Duration = Duration::from_millis(1);
 /// Packets sent in one turn; the timer continues, so that a turn ends.
 const BURST: usize = 256;
 /// Of these so many leave before softirqs run, as many as one of them takes.

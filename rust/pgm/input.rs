@@ -8,7 +8,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Data, Place};
-use pgm_core::{settings, Discard, Duration, Instant};
+use pgm_core::{settings, Discard, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
 use crate::account;
@@ -23,9 +23,6 @@ use crate::net::{timer, trace};
 use crate::netns;
 use crate::sock::{self, PeersEngine, PgmSock, Receive, State};
 use crate::{engine, link, listener};
-
-/// How long a socket waits at most for the rest of a buffer that is cut.
-const HELD: Duration = Duration::from_millis(1);
 
 /// `more`: another packet out of the same buffer comes at once, most likely for the same socket.
 ///
@@ -121,7 +118,7 @@ fn receive(sk: &mut Locked<'_>, packet: &Packet<'_>, skb: SkBuff, more: bool) {
     }
     if more && matches!(packet.body, Body::Odata(_)) {
         // SAFETY: The lock is held.
-        unsafe { timer::arm(sk.as_ptr(), now.after(HELD)) };
+        unsafe { timer::arm(sk.as_ptr(), now.after(engine::HELD)) };
         return;
     }
     engine::turn(sk, now);

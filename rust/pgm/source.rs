@@ -40,9 +40,6 @@ const JOIN_OPTION: u32 = 8;
 /// A link that cannot carry 64 bytes of payload is no use.
 const TSDU_MIN: u32 = FRAGMENT_HEADER + 64;
 
-/// How long a message waits at most for the next one of the same sendmmsg().
-const HELD: Duration = Duration::from_millis(1);
-
 /// Reads the group and data-destination port that connect() or sendto() was given.
 ///
 /// # Safety
@@ -366,7 +363,7 @@ fn hold(sk: &mut Locked<'_>, now: Instant) -> bool {
     }
     account::settle_sent(sk);
     // SAFETY: The lock is held.
-    unsafe { timer::arm(sk.as_ptr(), now.after(HELD)) };
+    unsafe { timer::arm(sk.as_ptr(), now.after(engine::HELD)) };
     true
 }
 
