@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::receiver::{Data, Place};
+use pgm_core::receiver::{Data, Place, Way};
 use pgm_core::{settings, Discard, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
@@ -232,8 +232,12 @@ fn receive_downstream(
             let before = peers.len();
             let edges = |peers: &PeersEngine| peers.get(packet.tsi()).map(engine::edges);
             let traced = trace::windows().then(|| edges(peers));
-            peers.set_near(arrival.near);
-            let result = peers.handle(now, arrival.source, arrival.group, packet, payload);
+            let way = Way {
+                source: arrival.source,
+                group: arrival.group,
+                near: arrival.near,
+            };
+            let result = peers.handle(now, way, packet, payload);
             if let Some(old) = traced {
                 let new = edges(peers).filter(|new| old != Some(*new));
                 new.into_iter().for_each(trace::window);

@@ -38,7 +38,7 @@ use pgm_wire::{
 pub use config::ReceiverConfig;
 pub use delivery::{Data, Delivery, End, Place};
 pub use join::starts_reception;
-pub use peers::Peers;
+pub use peers::{Peers, Way};
 pub use refused::Refused;
 pub use stats::ReceiverStats;
 pub use usage::{Ceilings, Usage};

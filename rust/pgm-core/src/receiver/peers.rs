@@ -35,6 +35,17 @@ pub(super) fn is_aftermath(packet: &Packet<'_>) -> bool {
     }
 }
 
+/// How a packet came, which is how those of its session come.
+#[derive(Clone, Copy)]
+pub struct Way {
+    /// The IP source address.
+    pub source: Addr,
+    /// The IP destination address.
+    pub group: Addr,
+    /// It crossed no router.
+    pub near: bool,
+}
+
 /// The sessions of one datagram socket. `P` is the payload handle.
 pub struct Peers<P, H: Heap> {
     config: ReceiverConfig,
@@ -113,20 +124,18 @@ impl<P, H: Heap> Peers<P, H> {
     }
 
     /// One packet that came for the socket: a session is made for an SPM, ODATA or RDATA of an
-    /// unknown TSI. `from` is the IP source address, `group` the IP destination, which is the new
-    /// session's group; for the rest see [`Receiver::handle`].
+    /// unknown TSI. For the rest see [`Receiver::handle`].
     pub fn handle(
         &mut self,
         now: Instant,
-        from: Addr,
-        group: Addr,
+        way: Way,
         packet: &Packet<'_>,
         payload: Option<P>,
     ) -> Result<(), Discard> {
         let tsi = packet.tsi();
         let (index, fresh) = match self.table.find(tsi) {
             Some(index) => (index, false),
-            None => (self.admit(now, from, group, packet)?, true),
+            None => (self.admit(now, way, packet)?, true),
         };
         if let Some(State::Ended(heard)) = self.table.get_mut(index).map(|entry| &mut entry.state) {
             // Anything else is a source that starts again, which we shall hear when LINGER is over.
@@ -136,7 +145,7 @@ impl<P, H: Heap> Peers<P, H> {
             return Err(Discard::SessionEnded);
         }
         let handled = self.with(now, index, |receiver| {
-            let result = receiver.handle(now, from, packet, payload);
+            let result = receiver.handle(now, way.source, packet, payload);
             (result, receiver.is_blank())
         });
         let (result, is_blank) = handled.ok_or(Discard::NoSocket)?;
@@ -180,8 +189,7 @@ impl<P, H: Heap> Peers<P, H> {
     fn admit(
         &mut self,
         now: Instant,
-        from: Addr,
-        group: Addr,
+        way: Way,
         packet: &Packet<'_>,
     ) -> Result<u32, Discard> {
         match packet.body {
@@ -197,10 +205,11 @@ impl<P, H: Heap> Peers<P, H> {
         if let Some(place) = boxed.first_mut() {
             let seed = self.rng.next_u64();
             let config = ReceiverConfig {
-                group,
+                group: way.group,
+                near: way.near,
                 ..self.config
             };
-            *place = Some(Receiver::new(config, tsi, from, now, seed));
+            *place = Some(Receiver::new(config, tsi, way.source, now, seed));
         }
         if self.table.is_full() {
             self.forget_oldest();
@@ -432,11 +441,6 @@ impl<P, H: Heap> Peers<P, H> {
     /// The owner's ceilings for all sessions together, for the calls that follow.
     pub fn set_ceilings(&mut self, ceilings: Ceilings) {
         self.ceilings = ceilings;
-    }
-
-    /// Whether the packet that comes next crossed no router.
-    pub fn set_near(&mut self, near: bool) {
-        self.config.near = near;
     }
 
     /// What all sessions hold.

@@ -44,7 +44,7 @@ impl Socket {
         let packet = Packet::parse(&bytes).unwrap();
         let payload = repr.kind().has_payload().then_some(0);
         steps::take();
-        let result = self.peers.handle(self.now, SOURCE, GROUP, &packet, payload);
+        let result = self.peers.handle(self.now, WAY, &packet, payload);
         self.settle();
         self.worst = self.worst.max(steps::take());
         result

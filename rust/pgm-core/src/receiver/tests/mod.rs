@@ -61,6 +61,11 @@ pub(super) const DPORT: u16 = 7500;
 pub(super) const SOURCE: Addr = Addr::V4([10, 0, 0, 1]);
 pub(super) const PATH: Addr = Addr::V4([10, 0, 0, 254]);
 pub(super) const GROUP: Addr = Addr::V4([239, 192, 0, 1]);
+pub(super) const WAY: Way = Way {
+    source: SOURCE,
+    group: GROUP,
+    near: false,
+};
 pub(super) const OTHER: Addr = Addr::V4([10, 0, 0, 7]);
 
 pub(super) fn ms(n: u32) -> Duration {

@@ -91,7 +91,7 @@ impl<H: Heap> Bus<H> {
         let bytes = bytes(tsi, repr, len);
         let packet = Packet::parse(&bytes).unwrap();
         let payload = repr.kind().has_payload().then_some(0);
-        let result = self.peers.handle(self.now, SOURCE, GROUP, &packet, payload);
+        let result = self.peers.handle(self.now, WAY, &packet, payload);
         self.settle();
         result
     }
@@ -318,7 +318,7 @@ fn sessions_take_turns_after_every_apdu() {
         let bytes = bytes(tsi(n), &Repr::Odata(body, DataOptions::default()), 1);
         let packet = Packet::parse(&bytes).unwrap();
         bus.peers
-            .handle(bus.now, SOURCE, GROUP, &packet, Some(0))
+            .handle(bus.now, WAY, &packet, Some(0))
             .unwrap();
     }
     bus.settle();
@@ -463,7 +463,7 @@ fn a_session_that_only_waits_for_its_reader_wakes_nobody() {
     let bytes = bytes(tsi(1), &Repr::Spm(spm, rst), 0);
     let packet = Packet::parse(&bytes).unwrap();
     bus.peers
-        .handle(bus.now, SOURCE, GROUP, &packet, None)
+        .handle(bus.now, WAY, &packet, None)
         .unwrap();
     bus.peers
         .handle_timeout(bus.now.after(Duration::from_secs(1000)));
