@@ -76,6 +76,7 @@ impl PacketType {
     }
 
     /// Whether it flows from the source: then the source port is the data-source port.
+    #[inline]
     pub const fn is_downstream(self) -> bool {
         matches!(
             self,
@@ -88,6 +89,7 @@ impl PacketType {
     }
 
     /// Whether it carries a TSDU, and so must bear a checksum.
+    #[inline]
     pub const fn has_payload(self) -> bool {
         matches!(self, PacketType::Odata | PacketType::Rdata)
     }
@@ -124,6 +126,7 @@ impl Header {
 
     /// The session it belongs to: the data-source port is the source port downstream, the
     /// destination port upstream.
+    #[inline]
     pub const fn tsi(&self) -> Tsi {
         let sport = if self.kind.is_downstream() {
             self.sport
@@ -137,6 +140,7 @@ impl Header {
     }
 
     /// The data-destination port: the destination port downstream, the source port upstream.
+    #[inline]
     pub const fn data_port(&self) -> u16 {
         if self.kind.is_downstream() {
             self.dport

@@ -57,7 +57,7 @@ pub use option::{
     Cr, Crqst, EncodedFragment, Fragment, NakBoIvl, NakBoRng, NakList, Options, ParityPrm,
     PgmccData, PgmccFeedback, RawOption, RawOptions, Rst, NAK_LIST_MAX,
 };
-pub use packet::{extent, Body, Extent, Packet};
+pub use packet::{extent, Body, Extent, Packet, PLAIN_DATA};
 pub use poll::{Poll, PollOptions, Polr, PolrOptions};
 pub use repr::{Ports, Repr, HEADER_MAX};
 pub use spm::{Spm, SpmOptions};

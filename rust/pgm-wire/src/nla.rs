@@ -38,6 +38,7 @@ impl Addr {
     }
 
     /// 0.0.0.0 or ::, whichever is of the same family.
+    #[inline]
     pub const fn any(&self) -> Self {
         match self {
             Addr::V4(_) => Addr::V4([0; 4]),

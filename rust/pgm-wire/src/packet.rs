@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A checked view over a received packet.
 
-use crate::header::OPTIONS_PRESENT;
 use crate::reader::Reader;
 use crate::{
-    checksum, option, Ack, Data, Error, Header, Nak, Options, PacketType, Poll, Polr, Spm, Tsi,
+    checksum, option, Ack, Data, Error, Gsi, Header, Nak, Options, PacketType, Poll, Polr, Spm,
+    Sqn, Tsi,
 };
+
+const ODATA: u8 = PacketType::Odata.to_wire();
+const RDATA: u8 = PacketType::Rdata.to_wire();
 
 /// The type-specific part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,9 +65,6 @@ pub enum Extent {
 /// a packet of `total` bytes. Options are not checked beyond their total length.
 pub fn extent(prefix: &[u8], total: usize) -> Result<Extent, Error> {
     let prefix = prefix.get(..total).unwrap_or(prefix);
-    if is_plain_data(prefix) {
-        return Ok(Extent::Whole(PLAIN_DATA));
-    }
     let mut r = Reader::new(prefix);
     match read(&mut r, total) {
         Ok(_) => Ok(Extent::Whole(r.position())),
@@ -74,18 +74,7 @@ pub fn extent(prefix: &[u8], total: usize) -> Result<Extent, Error> {
 }
 
 /// Bytes of header and type-specific part of ODATA and RDATA.
-const PLAIN_DATA: usize = Header::LEN + 8;
-
-/// Whether this begins as nearly all packets do: data without options.
-fn is_plain_data(prefix: &[u8]) -> bool {
-    let Some([_, _, _, _, kind, flags, ..]) = prefix.first_chunk::<PLAIN_DATA>() else {
-        return false;
-    };
-    matches!(
-        PacketType::from_wire(*kind),
-        Some(PacketType::Odata | PacketType::Rdata)
-    ) && flags & OPTIONS_PRESENT == 0
-}
+pub const PLAIN_DATA: usize = Header::LEN + 8;
 
 /// Everything before the payload; the options as their bytes behind OPT_LENGTH.
 fn read<'a>(r: &mut Reader<'a>, total: usize) -> Result<(Header, Body, &'a [u8]), Error> {
@@ -154,17 +143,62 @@ impl<'a> Packet<'a> {
         })
     }
 
+    /// As [`Packet::parse_header`], for what nearly all packets are and nothing else: sound data
+    /// without options. Nothing of `header` is kept.
+    #[inline]
+    pub fn parse_plain(header: &[u8; PLAIN_DATA], total: usize) -> Option<Packet<'static>> {
+        let [s0, s1, d0, d1, kind, flags, c0, c1, g0, g1, g2, g3, g4, g5, l0, l1, rest @ ..] =
+            *header;
+        let [n0, n1, n2, n3, t0, t1, t2, t3] = rest;
+        let data = Data {
+            sqn: Sqn::new(u32::from_be_bytes([n0, n1, n2, n3])),
+            trail: Sqn::new(u32::from_be_bytes([t0, t1, t2, t3])),
+        };
+        let (kind, body) = match kind {
+            ODATA => (PacketType::Odata, Body::Odata(data)),
+            RDATA => (PacketType::Rdata, Body::Rdata(data)),
+            _ => return None,
+        };
+        let checksum = u16::from_be_bytes([c0, c1]);
+        let tsdu_len = u16::from_be_bytes([l0, l1]);
+        if flags != 0 || checksum == 0 || total != PLAIN_DATA.saturating_add(tsdu_len.into()) {
+            return None;
+        }
+        let header = Header {
+            sport: u16::from_be_bytes([s0, s1]),
+            dport: u16::from_be_bytes([d0, d1]),
+            kind,
+            gsi: Gsi([g0, g1, g2, g3, g4, g5]),
+            checksum,
+            tsdu_len,
+            parity: false,
+            var_pktlen: false,
+            options_present: false,
+            network_significant: false,
+        };
+        Some(Packet {
+            header,
+            body,
+            options: Options::none(kind),
+            payload: &[],
+            header_len: PLAIN_DATA,
+        })
+    }
+
     /// Offset of the payload.
+    #[inline]
     pub const fn header_len(&self) -> usize {
         self.header_len
     }
 
     /// See [`Header::tsi`].
+    #[inline]
     pub const fn tsi(&self) -> Tsi {
         self.header.tsi()
     }
 
     /// See [`Header::data_port`].
+    #[inline]
     pub const fn data_port(&self) -> u16 {
         self.header.data_port()
     }

@@ -12,61 +12,73 @@ impl Sqn {
     const HALF: u32 = 1 << 31;
 
     /// The number as it stands on the wire.
+    #[inline]
     pub const fn new(value: u32) -> Self {
         Sqn(value)
     }
 
     /// The number as it stands on the wire.
+    #[inline]
     pub const fn get(self) -> u32 {
         self.0
     }
 
     /// The next number on the circle.
+    #[inline]
     pub const fn next(self) -> Self {
         self.plus(1)
     }
 
     /// The previous number on the circle.
+    #[inline]
     pub const fn prev(self) -> Self {
         self.minus(1)
     }
 
     /// `n` steps ahead.
+    #[inline]
     pub const fn plus(self, n: u32) -> Self {
         Sqn(self.0.wrapping_add(n))
     }
 
     /// `n` steps back.
+    #[inline]
     pub const fn minus(self, n: u32) -> Self {
         Sqn(self.0.wrapping_sub(n))
     }
 
     /// How many steps lead from `earlier` to this number.
+    #[inline]
     pub const fn since(self, earlier: Sqn) -> u32 {
         self.0.wrapping_sub(earlier.0)
     }
 
     /// Whether this number is older than `other`.
+    #[inline]
     pub const fn before(self, other: Sqn) -> bool {
         self.since(other) >= Self::HALF
     }
 
     /// Whether this number is newer than `other`.
+    #[inline]
     pub const fn after(self, other: Sqn) -> bool {
         other.before(self)
     }
 
     /// Equal or older.
+    #[inline]
     pub const fn at_or_before(self, other: Sqn) -> bool {
         self.0 == other.0 || self.before(other)
     }
 
     /// Equal or newer.
+    #[inline]
     pub const fn at_or_after(self, other: Sqn) -> bool {
         self.0 == other.0 || self.after(other)
     }
 
     /// The newer of two.
+    #[inline]
     pub const fn max_of(a: Sqn, b: Sqn) -> Sqn {
         if a.before(b) {
             b
@@ -76,6 +88,7 @@ impl Sqn {
     }
 
     /// The older of two.
+    #[inline]
     pub const fn min_of(a: Sqn, b: Sqn) -> Sqn {
         if a.after(b) {
             b

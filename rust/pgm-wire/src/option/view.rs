@@ -109,7 +109,18 @@ impl<'a> Options<'a> {
         })
     }
 
+    /// Of a packet of this type that has none.
+    #[inline]
+    pub(crate) const fn none(kind: PacketType) -> Options<'static> {
+        Options {
+            kind,
+            parity: false,
+            area: &[],
+        }
+    }
+
     /// Whether there is none but OPT_LENGTH.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.area.is_empty()
     }

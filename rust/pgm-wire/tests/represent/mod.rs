@@ -4,7 +4,7 @@
 
 use pgm_wire::{
     extent, AckOptions, Body, DataOptions, Error, Extent, NakOptions, NcfOptions, NnakOptions,
-    Options, Packet, Parity, PollOptions, PolrOptions, Ports, Repr, SpmOptions,
+    Options, Packet, Parity, PollOptions, PolrOptions, Ports, Repr, SpmOptions, PLAIN_DATA,
 };
 
 pub fn represent(packet: &Packet<'_>) -> Repr {
@@ -120,7 +120,12 @@ pub fn fetch(bytes: &[u8]) -> Result<usize, Error> {
 pub fn examine(bytes: &[u8]) -> Result<Packet<'_>, Error> {
     let fetched = fetch(bytes);
     let parsed = Packet::parse(bytes);
-    let Ok(packet) = parsed else { return parsed };
+    let Ok(packet) = parsed else {
+        let head = bytes.first_chunk::<PLAIN_DATA>();
+        let plain = head.and_then(|head| Packet::parse_plain(head, bytes.len()));
+        assert!(plain.is_none() || parsed == Err(Error::Checksum));
+        return parsed;
+    };
     let len = packet.header_len();
     assert_eq!(fetched, Ok(len));
     assert!(len + usize::from(packet.header.tsdu_len) <= bytes.len());
@@ -130,6 +135,7 @@ pub fn examine(bytes: &[u8]) -> Result<Packet<'_>, Error> {
     assert_eq!(apart, packet);
     assert!(Packet::parse_header(&bytes[..len - 1], bytes.len()).is_err());
     examine_options(packet.options);
+    examine_plain(bytes, &apart);
 
     let repr = represent(&packet);
     let mut again = vec![0; repr.header_len()];
@@ -145,6 +151,16 @@ pub fn examine(bytes: &[u8]) -> Result<Packet<'_>, Error> {
     assert_eq!(ports(&again), ports(&packet));
     assert_eq!(again.payload, packet.payload);
     Ok(packet)
+}
+
+/// The short way takes plain data, and says of it what the other says.
+fn examine_plain(bytes: &[u8], packet: &Packet<'_>) {
+    let head = bytes.first_chunk::<PLAIN_DATA>();
+    let plain = head.and_then(|head| Packet::parse_plain(head, bytes.len()));
+    let is_plain = packet.header.kind.has_payload() && bytes[5] == 0;
+    let mut expected = *packet;
+    expected.payload = &[];
+    assert_eq!(plain, is_plain.then_some(expected));
 }
 
 fn examine_options(options: Options<'_>) {
