@@ -39,6 +39,7 @@ impl Meter {
     }
 
     /// When the session began.
+    #[inline]
     pub(crate) const fn start(&self) -> Instant {
         self.start
     }
@@ -46,12 +47,16 @@ impl Meter {
     /// The counter is about to go up from `bytes`.
     #[inline]
     pub(crate) fn tick(&mut self, now: Instant, bytes: u64) {
-        let time = now.since(self.mark);
-        if time >= INTERVAL {
-            self.last = rate(bytes.saturating_sub(self.marked), time);
-            self.mark = now;
-            self.marked = bytes;
+        if now.since(self.mark) >= INTERVAL {
+            self.turn(now, bytes);
         }
+    }
+
+    /// An interval has ended.
+    fn turn(&mut self, now: Instant, bytes: u64) {
+        self.last = rate(bytes.saturating_sub(self.marked), now.since(self.mark));
+        self.mark = now;
+        self.marked = bytes;
     }
 
     /// The rates when the counter is at `bytes`.

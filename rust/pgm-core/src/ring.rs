@@ -75,11 +75,16 @@ impl<T, H: Heap> Ring<T, H> {
     pub fn take_lowest(&mut self, sqn: Sqn) -> Option<T> {
         let index = self.index(sqn);
         let value = self.slots.get_mut(index).and_then(Option::take);
+        self.leave(sqn);
+        value
+    }
+
+    /// As [`Ring::take_lowest`], of a number that has no slot.
+    pub fn leave(&mut self, sqn: Sqn) {
         // The window may be as long as the ring: its upper end can already stand in this page.
-        if Paged::<Option<T>, H>::ends_page(index) {
+        if Paged::<Option<T>, H>::ends_page(self.index(sqn)) {
             self.release_if_empty(sqn);
         }
-        value
     }
 
     fn release_if_empty(&mut self, last: Sqn) {

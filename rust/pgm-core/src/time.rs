@@ -61,16 +61,19 @@ impl Duration {
     }
 
     /// From microseconds, the unit of the socket options and of OPT_NAK_BO_IVL.
+    #[inline]
     pub const fn from_micros(us: u32) -> Self {
         Self((us as u64).saturating_mul(1_000))
     }
 
     /// From milliseconds.
+    #[inline]
     pub const fn from_millis(ms: u32) -> Self {
         Self((ms as u64).saturating_mul(1_000_000))
     }
 
     /// From seconds.
+    #[inline]
     pub const fn from_secs(s: u32) -> Self {
         Self((s as u64).saturating_mul(1_000_000_000))
     }
@@ -82,6 +85,7 @@ impl Duration {
     }
 
     /// Whole microseconds, at most `u32::MAX`.
+    #[inline]
     pub const fn micros(self) -> u32 {
         let us = self.0.wrapping_div(1_000);
         if us > u32::MAX as u64 {
@@ -92,6 +96,7 @@ impl Duration {
     }
 
     /// Twice as long, saturating.
+    #[inline]
     pub const fn double(self) -> Self {
         Self(self.0.saturating_mul(2))
     }

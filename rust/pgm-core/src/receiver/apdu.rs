@@ -149,6 +149,7 @@ impl Cursor {
     }
 
     /// Whether it stands at `commit` with nothing on its way out.
+    #[inline]
     pub(super) fn is_idle(&self, commit: Sqn) -> bool {
         self.scan == commit
             && self.whole == commit
@@ -158,6 +159,7 @@ impl Cursor {
     }
 
     /// A whole APDU was delivered without it; the next number is `commit`.
+    #[inline]
     pub(super) fn pass_over(&mut self, commit: Sqn) {
         self.joining = Joining::Done;
         self.scan = commit;

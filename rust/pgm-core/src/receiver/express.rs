@@ -18,8 +18,10 @@ impl<P, H: Heap> Receiver<P, H> {
         let Body::Odata(data) = packet.body else {
             return false;
         };
-        packet.options.is_empty()
-            && !packet.header.parity
+        let (header, tsi) = (&packet.header, self.repair.tsi);
+        (header.gsi, header.sport, header.dport) == (tsi.gsi, tsi.sport, self.config.dport)
+            && packet.options.is_empty()
+            && !header.parity
             && data.sqn == self.window.commit
             && in_window(data.sqn, data.trail)
             && self.window.is_void()
@@ -28,8 +30,7 @@ impl<P, H: Heap> Receiver<P, H> {
             && (self.path().is_some() || self.config.passive)
             && !self.ending.fin
             && !self.config.arrival_order
-            && u32::from(packet.header.tsdu_len) <= self.config.msgsize_max
-            && self.check(packet).is_ok()
+            && u32::from(header.tsdu_len) <= self.config.msgsize_max
     }
 
     /// Takes a packet that [`Receiver::expects`]: the application gets it now.
@@ -64,6 +65,7 @@ impl<P, H: Heap> Receiver<P, H> {
 
     /// Whether nothing is missing, waits to be sent or is left over, so that only silence of the source
     /// has a timer.
+    #[inline]
     pub(super) fn is_quiet(&self) -> bool {
         !self.ended
             && !self.cursor.more

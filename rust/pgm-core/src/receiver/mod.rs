@@ -102,6 +102,7 @@ pub struct Receiver<P, H: Heap> {
 }
 
 /// Bytes of a packet, without its IP header.
+#[inline]
 fn size(packet: &Packet<'_>) -> u64 {
     u64::try_from(packet.header_len())
         .unwrap_or(u64::MAX)

@@ -128,6 +128,7 @@ impl Parent {
     }
 
     /// The address in use.
+    #[inline]
     pub(super) const fn path(&self) -> Option<Addr> {
         self.current
     }

@@ -186,12 +186,7 @@ impl<P, H: Heap> Peers<P, H> {
     }
 
     /// Makes a session for the source of `packet`.
-    fn admit(
-        &mut self,
-        now: Instant,
-        way: Way,
-        packet: &Packet<'_>,
-    ) -> Result<u32, Discard> {
+    fn admit(&mut self, now: Instant, way: Way, packet: &Packet<'_>) -> Result<u32, Discard> {
         match packet.body {
             Body::Odata(_) | Body::Rdata(_) => {}
             // What is over before we knew of it is no session of ours.

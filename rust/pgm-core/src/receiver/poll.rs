@@ -173,6 +173,7 @@ impl Polls {
         Some((reply.path, polr))
     }
 
+    #[inline]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.pending.map(|reply| reply.at)
     }

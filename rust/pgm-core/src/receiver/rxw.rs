@@ -92,11 +92,13 @@ impl<P, H: Heap> Positions for Ring<Slot<P>, H> {
 }
 
 /// Whether `a` is newer than `b`. Exactly half the number space apart is not (§3.2).
+#[inline]
 pub(super) fn newer(a: Sqn, b: Sqn) -> bool {
     a != b && !a.before(b)
 }
 
 /// Whether `sqn` may be in a window with this trailing edge, which has at most 2^31 - 1 numbers (§3.3).
+#[inline]
 pub(super) fn in_window(sqn: Sqn, trail: Sqn) -> bool {
     newer(sqn.next(), trail) && !sqn.before(trail)
 }
@@ -476,7 +478,7 @@ impl<P, H: Heap> Window<P, H> {
     /// The next packet came into a void window, and left it at once.
     pub(super) fn pass_over(&mut self) {
         // The memory of slots that the window leaves behind goes as it always does.
-        self.ring.take_lowest(self.commit);
+        self.ring.leave(self.commit);
         self.commit = self.commit.next();
         self.front = self.commit;
         self.top = self.commit;

@@ -82,6 +82,7 @@ impl Spmr {
         Some(copy)
     }
 
+    #[inline]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Idle => None,

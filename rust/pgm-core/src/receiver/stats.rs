@@ -89,6 +89,7 @@ impl ReceiverStats {
 
 impl ReceiverStats {
     /// The window had `sqns` numbers when a data packet came into it, which was counted before.
+    #[inline]
     pub(super) fn sample_window(&mut self, sqns: u32) {
         let sqns = u64::from(sqns);
         add(&mut self.window_sum, sqns);
@@ -100,11 +101,13 @@ impl ReceiverStats {
 }
 
 /// Adds one to a counter.
+#[inline]
 pub(super) fn count(counter: &mut u64) {
     add(counter, 1);
 }
 
 /// Adds `n` to a counter.
+#[inline]
 pub(super) fn add(counter: &mut u64, n: u64) {
     *counter = counter.saturating_add(n);
 }

@@ -317,9 +317,7 @@ fn sessions_take_turns_after_every_apdu() {
         };
         let bytes = bytes(tsi(n), &Repr::Odata(body, DataOptions::default()), 1);
         let packet = Packet::parse(&bytes).unwrap();
-        bus.peers
-            .handle(bus.now, WAY, &packet, Some(0))
-            .unwrap();
+        bus.peers.handle(bus.now, WAY, &packet, Some(0)).unwrap();
     }
     bus.settle();
     let order: Vec<_> = bus.take_out().into_iter().map(|(tsi, _)| tsi).collect();
@@ -462,9 +460,7 @@ fn a_session_that_only_waits_for_its_reader_wakes_nobody() {
     };
     let bytes = bytes(tsi(1), &Repr::Spm(spm, rst), 0);
     let packet = Packet::parse(&bytes).unwrap();
-    bus.peers
-        .handle(bus.now, WAY, &packet, None)
-        .unwrap();
+    bus.peers.handle(bus.now, WAY, &packet, None).unwrap();
     bus.peers
         .handle_timeout(bus.now.after(Duration::from_secs(1000)));
     assert_eq!(bus.peers.poll_timeout(), None);
