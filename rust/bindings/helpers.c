@@ -21,9 +21,9 @@ const size_t pgm_layout[] = {
 	sizeof(struct proto),
 };
 
-u64 pgm_hash_tsi(u64 tsi, const siphash_key_t *key)
+u32 pgm_hash_tsi(u64 tsi, const hsiphash_key_t *key)
 {
-	return siphash_1u64(tsi, key);
+	return hsiphash_2u32(tsi, tsi >> 32, key);
 }
 
 void pgm_rcu_read_lock(void)
@@ -122,16 +122,6 @@ void pgm_timer_setup(struct hrtimer *timer,
 		     enum hrtimer_restart (*fn)(struct hrtimer *))
 {
 	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
-}
-
-bool pgm_timer_queued(const struct hrtimer *timer)
-{
-	return hrtimer_is_queued((struct hrtimer *)timer);
-}
-
-u64 pgm_timer_expires(const struct hrtimer *timer)
-{
-	return ktime_to_ns(hrtimer_get_expires(timer));
 }
 
 void pgm_timer_start(struct hrtimer *timer, u64 at)

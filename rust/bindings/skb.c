@@ -49,29 +49,19 @@ bool pgm_may_pull(struct sk_buff *skb, unsigned int len)
 	return pskb_may_pull(skb, len);
 }
 
-int pgm_trim(struct sk_buff *skb, unsigned int len)
-{
-	return pskb_trim(skb, len);
-}
-
 void pgm_drop(struct sock *sk, struct sk_buff *skb)
 {
 	sk_skb_reason_drop(sk, skb, SKB_DROP_REASON_NOT_SPECIFIED);
 }
 
-void pgm_set_owner_r(struct sk_buff *skb, struct sock *sk)
-{
-	skb_set_owner_r(skb, sk);
-}
-
-void pgm_scrub(struct sk_buff *skb)
+void pgm_keep_received(struct sk_buff *skb, struct sock *sk)
 {
 	nf_reset_ct(skb);
 	secpath_reset(skb);
 	skb_dst_drop(skb);
 	skb->dev = NULL;
+	skb_set_owner_r(skb, sk);
 }
-
 
 bool pgm_checksum_bad(struct sk_buff *skb)
 {
@@ -88,9 +78,9 @@ int pgm_sdif(const struct sk_buff *skb)
 	return inet_sdif(skb);
 }
 
-struct net *pgm_skb_net(const struct sk_buff *skb)
+void *pgm_skb_net_generic(const struct sk_buff *skb, unsigned int id)
 {
-	return dev_net(skb->dev);
+	return net_generic(dev_net_rcu(skb->dev), id);
 }
 
 int pgm_iif(const struct sk_buff *skb)
@@ -294,22 +284,25 @@ int pgm_copy_from_iter(void *to, size_t len, struct iov_iter *from)
 	return copy_from_iter_full(to, len, from) ? 0 : -EFAULT;
 }
 
-int pgm_transport_offset(const struct sk_buff *skb)
-{
-	return skb_transport_offset(skb);
-}
-
 bool pgm_filter_refuses(struct sock *sk, struct sk_buff *skb)
 {
+	bool filtered = rcu_access_pointer(sk->sk_filter);
+	unsigned int header = -skb_transport_offset(skb);
 	bool refuses;
 
 	/* A filter may ask for the device, which the packet did not keep. */
-	rcu_read_lock();
-	if (rcu_access_pointer(sk->sk_filter))
+	if (filtered) {
+		rcu_read_lock();
 		skb->dev = dev_get_by_index_rcu(sock_net(sk), skb->skb_iif);
+	}
+	/* It sees the packet from the PGM header on. */
+	__skb_push(skb, header);
 	refuses = sk_filter_trim_cap(sk, skb, skb->len) != SKB_NOT_DROPPED_YET;
-	skb->dev = NULL;
-	rcu_read_unlock();
+	__skb_pull(skb, header);
+	if (filtered) {
+		skb->dev = NULL;
+		rcu_read_unlock();
+	}
 	return refuses;
 }
 

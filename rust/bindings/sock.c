@@ -42,6 +42,16 @@ void pgm_bh_unlock_sock(struct sock *sk)
 	local_bh_enable();
 }
 
+void pgm_softirq_lock_sock(struct sock *sk)
+{
+	bh_lock_sock(sk);
+}
+
+void pgm_softirq_unlock_sock(struct sock *sk)
+{
+	bh_unlock_sock(sk);
+}
+
 bool pgm_sock_owned(const struct sock *sk)
 {
 	return sock_owned_by_user_nocheck(sk);
@@ -166,6 +176,16 @@ void pgm_wait(struct sock *sk, long *timeo)
 	lock_sock(sk);
 }
 
+void pgm_bh_leave_and_wait(struct sock *sk, long *timeo)
+{
+	DEFINE_WAIT(wait);
+
+	prepare_to_wait(sk_sleep(sk), &wait, TASK_INTERRUPTIBLE);
+	pgm_bh_unlock_sock(sk);
+	*timeo = schedule_timeout(*timeo);
+	finish_wait(sk_sleep(sk), &wait);
+}
+
 void pgm_data_ready(struct sock *sk)
 {
 	sk->sk_data_ready(sk);
@@ -286,25 +306,26 @@ struct sk_buff *pgm_next_receive(const struct sock *sk,
 	return skb_peek_next((struct sk_buff *)skb, &sk->sk_receive_queue);
 }
 
+/* The queue is only touched under the socket lock. */
 void pgm_unlink_receive(struct sock *sk, struct sk_buff *skb)
 {
-	skb_unlink(skb, &sk->sk_receive_queue);
+	__skb_unlink(skb, &sk->sk_receive_queue);
 }
 
 void pgm_queue_receive(struct sock *sk, struct sk_buff *skb)
 {
 	sock_skb_set_dropcount(sk, skb);
-	skb_queue_tail(&sk->sk_receive_queue, skb);
+	__skb_queue_tail(&sk->sk_receive_queue, skb);
 }
 
 void pgm_requeue_receive(struct sock *sk, struct sk_buff *skb)
 {
-	skb_queue_head(&sk->sk_receive_queue, skb);
+	__skb_queue_head(&sk->sk_receive_queue, skb);
 }
 
 void pgm_purge_receive(struct sock *sk)
 {
-	skb_queue_purge(&sk->sk_receive_queue);
+	__skb_queue_purge(&sk->sk_receive_queue);
 }
 
 int pgm_sk_bound_dev(const struct sock *sk)

@@ -51,6 +51,11 @@ pub(crate) struct Account {
     accepting: i32,
 }
 
+/// Pages for so many bytes.
+fn pages(bytes: u64) -> u64 {
+    bytes.saturating_add(PAGE - 1) / PAGE
+}
+
 /// What a socket holds now.
 fn holdings(sk: &Locked<'_>) -> Account {
     let (usage, limited, evicted) = match &sk.receive {
@@ -67,7 +72,7 @@ fn holdings(sk: &Locked<'_>) -> Account {
         send: to_send(sk),
         limited,
         evicted,
-        pages: receive.saturating_add(PAGE - 1) / PAGE,
+        pages: pages(receive),
         accepting: sk.account.accepting,
     }
 }
@@ -144,6 +149,24 @@ pub(crate) fn settle_sent(sk: &mut Locked<'_>) {
 fn show(sk: &Locked<'_>, send: u64) {
     // SAFETY: The lock is held.
     unsafe { (*sk.sock()).sk_wmem_queued = i32::try_from(send).unwrap_or(i32::MAX) };
+}
+
+/// As [`settle`], when nothing else changed than how much was received.
+pub(crate) fn settle_received(sk: &mut Locked<'_>) {
+    // SAFETY: The lock is held.
+    let receive = unsafe { b::pgm_rmem_alloc(sk.sock()) };
+    let (old, new) = (sk.account.receive, u64::try_from(receive).unwrap_or(0));
+    if new == old {
+        return;
+    }
+    // SAFETY: A socket keeps its namespace.
+    unsafe { post(&(*tables(sk)).totals.receive, old, new) };
+    sk.account.receive = new;
+    let (old, new) = (sk.account.pages, pages(new));
+    // SAFETY: The lock is held.
+    if new != old && unsafe { charge(sk.sock(), old, new) } {
+        sk.account.pages = new;
+    }
 }
 
 /// Charges the memory cgroup of the socket. As everything in a softirq it is not held back by its
@@ -272,6 +295,11 @@ pub(crate) fn may_keep(
         return Err(Discard::MemoryCeiling);
     }
     Ok(())
+}
+
+/// Whether there is room for a packet of `truesize` bytes that is no part of a larger message, by far.
+pub(crate) fn has_room(sk: &Locked<'_>, truesize: u32) -> bool {
+    may_keep(sk, truesize, false, false, false).is_ok()
 }
 
 /// Whether `bytes` more may be held for sending: ENOBUFS if not.

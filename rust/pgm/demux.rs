@@ -86,76 +86,86 @@ pub(crate) unsafe extern "C" fn receive_udp(sk: *mut b::sock, skb: *mut b::sk_bu
 unsafe fn enter(skb: *mut b::sk_buff, udp: u16, more: bool) {
     // SAFETY: The skb is ours; its device belongs to a live namespace.
     unsafe {
-        let net = b::pgm_skb_net(skb);
+        let tables = netns::of_skb(skb);
         // Socket filters see the packet from here on.
         b::pgm_reset_transport(skb);
-        let Some(skb) = SkBuff::from_raw(skb) else {
+        let Some(mut skb) = SkBuff::from_raw(skb) else {
             return;
         };
-        let tables = netns::of(net);
         (*tables).received.fetch_add(1, Ordering::Relaxed);
-        if let Err((discard, skb)) = dispatch(tables, skb, udp, more) {
-            netns::count_discard(net, discard);
-            if let Some(skb) = skb {
-                skb.discard();
-            }
+        let result = match skb.plain_data() {
+            Some(packet) => dispatch(tables, &packet, skb, udp, more),
+            None => parse(tables, skb, udp, more),
+        };
+        if let Err((discard, skb)) = result {
+            netns::count_discard(tables, discard);
+            skb.discard();
         }
     }
 }
 
-/// Reads and checks the packet once, before any socket sees it.
-fn label(skb: &SkBuff, udp: u16, packet: &Packet<'_>) -> Result<Label, Discard> {
+/// A packet with options, or one that is no data. Apart for the sake of the stack.
+///
+/// # Safety
+///
+/// As for [`dispatch`].
+#[inline(never)]
+unsafe fn parse(
+    tables: *mut PgmNet,
+    mut skb: SkBuff,
+    udp: u16,
+    more: bool,
+) -> Result<(), (Discard, SkBuff)> {
+    let copy = match HeaderCopy::new(&mut skb) {
+        Ok(copy) => copy,
+        Err(discard) => return Err((discard, skb)),
+    };
+    match copy.packet() {
+        // SAFETY: By the caller.
+        Ok(packet) => unsafe { dispatch(tables, &packet, skb, udp, more) },
+        Err(discard) => Err((discard, skb)),
+    }
+}
+
+/// # Safety
+///
+/// In a softirq, in an RCU read section; `tables` are those of a live namespace.
+unsafe fn dispatch(
+    tables: *mut PgmNet,
+    packet: &Packet<'_>,
+    skb: SkBuff,
+    udp: u16,
+    more: bool,
+) -> Result<(), (Discard, SkBuff)> {
     if packet.header.checksum != 0 && skb.checksum_is_bad() {
-        return Err(Discard::Checksum);
+        return Err((Discard::Checksum, skb));
     }
     let arrival = skb.arrival();
-    Ok(Label {
+    let label = Label {
         tsi: packet.tsi(),
         ddp: packet.data_port(),
         udp,
         multicast: arrival.group.is_multicast(),
         kind: packet.header.kind,
         arrival,
-    })
-}
-
-/// # Safety
-///
-/// In a softirq; `tables` are those of a live namespace.
-unsafe fn dispatch(
-    tables: *mut PgmNet,
-    mut skb: SkBuff,
-    udp: u16,
-    more: bool,
-) -> Result<(), (Discard, Option<SkBuff>)> {
-    let copy = match HeaderCopy::new(&mut skb) {
-        Ok(copy) => copy,
-        Err(discard) => return Err((discard, Some(skb))),
     };
-    let parsed = copy.packet().and_then(|packet| {
-        let label = label(&skb, udp, &packet)?;
-        Ok((packet, label))
-    });
-    let (packet, label) = match parsed {
-        Ok(parsed) => parsed,
-        Err(discard) => return Err((discard, Some(skb))),
-    };
-    trace::receive(&packet);
-    let guard = ReadGuard::new();
+    trace::receive(packet);
+    // SAFETY: By the caller.
+    let guard = unsafe { ReadGuard::inside() };
     // SAFETY: The namespace is live.
     unsafe { (*tables).counters.add(Counter::received(label.kind), 1) };
     let mut delivery = Delivery {
-        packet: &packet,
-        skb: Some(skb),
+        packet,
+        skb,
         last: None,
         more,
     };
     if label.multicast {
         // SAFETY: Inside the read section.
-        unsafe { to_receivers(&guard, tables, label, &mut delivery) };
-    } else if let Some(label) = of_unreachable_parent(&packet, label) {
+        unsafe { to_receivers(&guard, tables, &label, &mut delivery) };
+    } else if let Some(label) = of_unreachable_parent(packet, &label) {
         // SAFETY: Inside the read section.
-        unsafe { to_receivers(&guard, tables, label, &mut delivery) };
+        unsafe { to_receivers(&guard, tables, &label, &mut delivery) };
     } else if !label.kind.is_downstream() {
         // SAFETY: Inside the read section.
         if let Some(sk) = unsafe { find_source(&guard, tables, label.tsi) } {
@@ -165,16 +175,13 @@ unsafe fn dispatch(
             }
         }
     }
-    match delivery.finish() {
-        None => Ok(()),
-        Some(skb) => Err((Discard::NoSocket, Some(skb))),
-    }
+    delivery.finish().map_err(|skb| (Discard::NoSocket, skb))
 }
 
 /// The one unicast packet that is for receivers: an NCF whose sender cannot reach them by multicast
 /// (RFC 3208 §15.3.2). Its group and source stand inside; sockets of the other version of IP are not
 /// reached by them.
-fn of_unreachable_parent(packet: &Packet<'_>, label: Label) -> Option<Label> {
+fn of_unreachable_parent(packet: &Packet<'_>, label: &Label) -> Option<Label> {
     let Body::Ncf(ncf) = packet.body else {
         return None;
     };
@@ -190,13 +197,13 @@ fn of_unreachable_parent(packet: &Packet<'_>, label: Label) -> Option<Label> {
     packet
         .options
         .nbr_unreach()
-        .then_some(Label { arrival, ..label })
+        .then_some(Label { arrival, ..*label })
 }
 
 /// One packet for any number of sockets: each but the last gets a clone.
 struct Delivery<'a> {
     packet: &'a Packet<'a>,
-    skb: Option<SkBuff>,
+    skb: SkBuff,
     last: Option<NonNull<PgmSock>>,
     /// See [`input::deliver`].
     more: bool,
@@ -204,15 +211,20 @@ struct Delivery<'a> {
 
 impl Delivery<'_> {
     fn add(&mut self, sk: NonNull<PgmSock>) {
-        if let (Some(earlier), Some(skb)) = (self.last.replace(sk), &self.skb) {
-            // SAFETY: Found inside the read section that still lasts; a socket keeps its namespace.
-            unsafe {
-                match skb.share() {
-                    Some(clone) => input::deliver(earlier, self.packet, clone, self.more),
-                    None => {
-                        let net = b::pgm_sock_net(earlier.as_ptr().cast());
-                        netns::count_discard(net, Discard::NoMemory);
-                    }
+        if let Some(earlier) = self.last.replace(sk) {
+            self.give_clone(earlier);
+        }
+    }
+
+    #[inline(never)]
+    fn give_clone(&self, sk: NonNull<PgmSock>) {
+        // SAFETY: Found inside the read section that still lasts; a socket keeps its namespace.
+        unsafe {
+            match self.skb.share() {
+                Some(clone) => input::deliver(sk, self.packet, clone, self.more),
+                None => {
+                    let tables = netns::of_sock(sk.as_ptr().cast());
+                    netns::count_discard(tables, Discard::NoMemory);
                 }
             }
         }
@@ -233,15 +245,13 @@ impl Delivery<'_> {
     }
 
     /// Gives the packet to the last socket, or back.
-    fn finish(self) -> Option<SkBuff> {
-        match (self.last, self.skb) {
-            (Some(sk), Some(skb)) => {
-                // SAFETY: As in `add`.
-                unsafe { input::deliver(sk, self.packet, skb, self.more) };
-                None
-            }
-            (_, skb) => skb,
-        }
+    fn finish(self) -> Result<(), SkBuff> {
+        let Some(sk) = self.last else {
+            return Err(self.skb);
+        };
+        // SAFETY: As in `add`.
+        unsafe { input::deliver(sk, self.packet, self.skb, self.more) };
+        Ok(())
     }
 }
 
@@ -251,7 +261,7 @@ impl Delivery<'_> {
 unsafe fn to_receivers(
     guard: &ReadGuard,
     tables: *mut PgmNet,
-    label: Label,
+    label: &Label,
     delivery: &mut Delivery<'_>,
 ) {
     // SAFETY: The buckets live as long as the namespace, the sockets as long as the guard.
@@ -259,7 +269,7 @@ unsafe fn to_receivers(
         let bucket = bucket_of_tsi(tables, label.tsi);
         let sessions = addr_of_mut!((*tables).sessions[bucket]);
         for sk in Chain::new(guard, sessions, Node::Main) {
-            let key = addr_of!((*sk.as_ptr()).key).read();
+            let key = &(*sk.as_ptr()).key;
             if key.tsi == label.tsi
                 && key.ddp == label.ddp
                 && key.group == label.arrival.group
@@ -273,10 +283,8 @@ unsafe fn to_receivers(
         for bound in [label.arrival.group, label.arrival.group.any()] {
             let ports = addr_of_mut!((*tables).ports[bucket_of_port(label.ddp, bound)]);
             for sk in Chain::new(guard, ports, Node::Main) {
-                // Both addresses may share a bucket.
-                if address::bound(sk.as_ptr().cast()) == bound
-                    && takes(guard, sk, label)
-                    && !delivery.went_to_child(sk)
+                if !delivery.went_to_child(sk)
+                    && takes(guard, sk, bound, label)
                     && !has_session(guard, tables, sk, label)
                 {
                     delivery.add(sk);
@@ -291,15 +299,18 @@ unsafe fn to_receivers(
 /// # Safety
 ///
 /// `sk` was found inside the read section.
-unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, label: Label) -> bool {
+#[inline(never)]
+unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, bound: Addr, label: &Label) -> bool {
     // SAFETY: The socket is still allocated.
     let encap = unsafe { (*sk.as_ptr()).encap };
     let sk: *mut b::sock = sk.as_ptr().cast();
     // SAFETY: The socket is still allocated.
     unsafe {
         let dev = b::pgm_sk_bound_dev(sk);
+        // Both addresses may share a bucket.
         label.matches(encap)
             && b::pgm_sk_num(sk) == label.ddp
+            && address::bound(sk) == bound
             && label.arrival.is_for(dev)
             && membership::joined(guard, sk, label.arrival)
     }
@@ -310,11 +321,12 @@ unsafe fn takes(guard: &ReadGuard, sk: NonNull<PgmSock>, label: Label) -> bool {
 /// # Safety
 ///
 /// As for [`takes`].
+#[inline(never)]
 unsafe fn has_session(
     guard: &ReadGuard,
     tables: *mut PgmNet,
     sk: NonNull<PgmSock>,
-    label: Label,
+    label: &Label,
 ) -> bool {
     // SAFETY: The key of a hashed socket is constant, but for a listener's id, which is set once.
     let id = unsafe { addr_of!((*sk.as_ptr()).key.listener).read_volatile() };
@@ -413,17 +425,15 @@ pub(crate) unsafe fn find_source(
 /// The bucket of the sockets that are bound to this port and address. A process chose both, so there
 /// is no need of a secret.
 fn bucket_of_port(port: u16, bound: Addr) -> usize {
-    let mut hash = u32::from(port);
-    match bound {
-        Addr::V4(_) if bound.is_unspecified() => {}
-        Addr::V6(_) if bound.is_unspecified() => hash = hash.wrapping_add(1),
-        Addr::V4(bytes) => hash = hash.wrapping_add(u32::from_be_bytes(bytes)),
+    let address = match bound {
+        Addr::V4(bytes) => u32::from_be_bytes(bytes),
         Addr::V6(bytes) => {
-            for byte in bytes {
-                hash = hash.wrapping_mul(31).wrapping_add(byte.into());
-            }
+            let all = u128::from_be_bytes(bytes);
+            let half = all ^ (all >> 64);
+            (half ^ (half >> 32)) as u32
         }
-    }
+    };
+    let hash = address.wrapping_add(port.into());
     (hash.wrapping_mul(0x9e37_79b1) >> 16) as usize % BUCKETS
 }
 

@@ -18,7 +18,7 @@ use crate::counters::{self, Counter};
 use crate::events::{self, Event};
 use crate::link;
 use crate::net::burst::Burst;
-use crate::net::lock::{BhLock, BhOff, Locked};
+use crate::net::lock::{BhLock, BhOff, Charged, Locked};
 use crate::net::membership;
 use crate::net::output::{Alert, Path};
 use crate::net::skb::{RxInfo, RxKind, SkBuff};
@@ -55,6 +55,7 @@ pub(crate) unsafe extern "C" fn fire(timer: *mut b::hrtimer) -> b::hrtimer_resta
             let mut lock = BhLock::new(this);
             match lock.state() {
                 Some(mut state) => {
+                    let _charged = Charged::to(&state);
                     (*sk).firing.enter();
                     turn(&mut state, timer::now());
                 }
@@ -124,18 +125,6 @@ fn rests(sk: &Locked<'_>, now: Instant) -> bool {
         && source
             .and_then(|source| source.new_deadlines(now))
             .is_some_and(|at| timer::fires_by(sk, at))
-}
-
-/// A packet passed through: the socket's timer is armed, and for no later than it should be.
-pub(crate) fn turn_to_deliver(sk: &mut Locked<'_>, tsi: Tsi, data: Data<SkBuff>, now: Instant) {
-    events::begin(sk, tsi, &data);
-    queue(sk, tsi, data);
-    // SAFETY: The lock is held, the socket is live.
-    unsafe { b::pgm_data_ready(sk.sock()) };
-    if timer::is_due(sk, now) {
-        return turn(sk, now);
-    }
-    account::settle(sk);
 }
 
 /// Deliveries and transmissions; then arms the timer.
@@ -285,9 +274,14 @@ fn deliver(sk: &mut Locked<'_>) {
         };
         let is_session = matches!(state.receive, Receive::Session(_));
         match delivery {
-            Delivery::Data(data) => {
-                events::begin(sk, tsi, &data);
-                queue(sk, tsi, data);
+            Delivery::Data(mut data) => {
+                if data.offset == 0 {
+                    let this = sk.as_ptr();
+                    // SAFETY: The lock is held; `input::admit` pulled the header.
+                    sk.refused = unsafe { data.payload.is_refused(this) };
+                }
+                let refused = sk.refused;
+                queue(sk, tsi, data, refused);
             }
             Delivery::Loss { first, count } => {
                 let loss = Loss { tsi, first, count };
@@ -341,20 +335,17 @@ fn fail(sk: &mut Locked<'_>, error: Error) {
     unsafe { b::pgm_report_error(sk.sock(), error.to_errno().wrapping_neg()) };
 }
 
-/// Appends one buffer to the receive queue, unless a socket filter refuses its APDU. The filter is
-/// asked here, not when packets come: the engine would ask for a packet that it never got, again
-/// and again, and nothing behind it could be delivered.
-fn queue(sk: &mut Locked<'_>, tsi: Tsi, mut data: Data<SkBuff>) {
+/// Appends one buffer to the receive queue, unless a socket filter refused its APDU. The filter is
+/// asked about what was received, not about what comes: the engine would ask for a packet that it never
+/// got, again and again, and nothing behind it could be delivered.
+pub(crate) fn queue(sk: &mut Locked<'_>, tsi: Tsi, data: Data<SkBuff>, refused: bool) {
     let this = sk.as_ptr();
-    if data.offset == 0 {
-        // SAFETY: The lock is held; `input::admit` pulled the header.
-        sk.refused = unsafe { data.payload.is_refused(this) };
-    }
-    if sk.refused {
+    events::begin(sk, tsi, &data);
+    if refused {
         data.payload.discard();
         if data.last {
             // SAFETY: The socket keeps its namespace.
-            unsafe { netns::count_discard(b::pgm_sock_net(sk.sock()), Discard::Filtered) };
+            unsafe { netns::count_discard(netns::of_sock(sk.sock()), Discard::Filtered) };
         }
         return;
     }

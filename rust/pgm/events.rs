@@ -92,7 +92,7 @@ pub(crate) fn notify(sk: &mut Locked<'_>, tsi: Tsi, event: Event) -> bool {
         let Some(mut skb) = SkBuff::from_raw(skb) else {
             return false;
         };
-        skb.charge_receive(sk.as_ptr());
+        skb.keep(sk.as_ptr());
         let skb = skb.into_raw();
         SkBuff::rx_info(skb).write(info);
         b::pgm_queue_receive(sock, skb);

@@ -143,7 +143,7 @@ impl Report {
                 sport: u16::from_be_bytes(sport),
             };
             let guard = ReadGuard::new();
-            let tables = netns::of(b::pgm_skb_net(self.skb));
+            let tables = netns::of_skb(self.skb);
             if kind.is_downstream() {
                 if let Some(sk) = demux::find_source(&guard, tables, tsi) {
                     if addr_of!((*sk.as_ptr()).key).read().group == group {

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::receiver::{Data, Place, Way};
+use pgm_core::receiver::{Place, Way};
 use pgm_core::{settings, Discard, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
@@ -15,7 +15,7 @@ use crate::account;
 use crate::counters::{self, Counter};
 use crate::net::address;
 use crate::net::heap::accounted;
-use crate::net::lock::{BhLock, Locked};
+use crate::net::lock::{BhLock, Charged, Locked};
 use crate::net::membership::{self, Arrival};
 use crate::net::output::Path;
 use crate::net::skb::{HeaderCopy, SkBuff};
@@ -40,10 +40,17 @@ pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkB
         };
         if !permitted {
             skb.discard();
-            netns::count_discard(b::pgm_sock_net(sock), Discard::Filtered);
+            netns::count_discard(netns::of_sock(sock), Discard::Filtered);
             return;
         }
-        deliver_locked(sk, BhLock::new(sk), packet, skb, more);
+        let mut lock = BhLock::in_softirq(sk);
+        let Some(mut state) = lock.state() else {
+            return to_backlog(sock, skb);
+        };
+        if let Some(skb) = pass(&mut state, packet, skb, more) {
+            let _charged = Charged::to(&state);
+            receive(&mut state, packet, skb, more);
+        }
     }
 }
 
@@ -54,30 +61,27 @@ pub(crate) unsafe fn deliver(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkB
 /// As for [`deliver`], but the listener's lock is held.
 pub(crate) unsafe fn deliver_nested(sk: NonNull<PgmSock>, packet: &Packet<'_>, skb: SkBuff) {
     // SAFETY: By the caller.
-    unsafe { deliver_locked(sk, BhLock::new_nested(sk), packet, skb, false) };
+    unsafe {
+        let mut lock = BhLock::new_nested(sk);
+        match lock.state() {
+            Some(mut state) => receive(&mut state, packet, skb, false),
+            None => to_backlog(sk.as_ptr().cast(), skb),
+        }
+    }
 }
 
+/// For the process that is inside the lock.
+///
 /// # Safety
 ///
-/// `lock` is that of `sk`.
-unsafe fn deliver_locked(
-    sk: NonNull<PgmSock>,
-    mut lock: BhLock<'_>,
-    packet: &Packet<'_>,
-    skb: SkBuff,
-    more: bool,
-) {
-    if let Some(mut state) = lock.state() {
-        receive(&mut state, packet, skb, more);
-        return;
-    }
-    let sock: *mut b::sock = sk.as_ptr().cast();
+/// The spin lock is held.
+unsafe fn to_backlog(sock: *mut b::sock, skb: SkBuff) {
     let skb = skb.into_raw();
-    // SAFETY: The spin lock is held; the backlog takes the skb if there is room.
+    // SAFETY: By the caller; the backlog takes the skb if there is room.
     unsafe {
         let limit = ((*sock).sk_rcvbuf as u32).saturating_mul(2);
         if b::pgm_add_backlog(sock, skb, limit) != 0 {
-            netns::count_discard(b::pgm_sock_net(sock), Discard::ReceiveBuffer);
+            netns::count_discard(netns::of_sock(sock), Discard::ReceiveBuffer);
             b::pgm_drop(sock, skb);
         }
     }
@@ -100,21 +104,73 @@ pub(crate) unsafe extern "C" fn backlog(sk: *mut b::sock, skb: *mut b::sk_buff) 
 
 /// A packet from the backlog: it was checked, but only its bytes waited.
 fn reread(sk: &mut Locked<'_>, mut skb: SkBuff) {
+    let skb = match skb.plain_data() {
+        Some(packet) => match pass(sk, &packet, skb, false) {
+            Some(skb) => skb,
+            None => return,
+        },
+        None => skb,
+    };
+    reread_any(sk, skb);
+}
+
+/// Apart for the sake of the stack.
+#[inline(never)]
+fn reread_any(sk: &mut Locked<'_>, mut skb: SkBuff) {
     let copy = HeaderCopy::new(&mut skb);
     if let Ok(packet) = copy.as_ref().map_err(|d| *d).and_then(HeaderCopy::packet) {
         receive(sk, &packet, skb, false);
     }
 }
 
+/// Takes the usual packet of a session from the wire to the receive queue, while nothing else goes on.
+/// Any other is given back.
+fn pass(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, more: bool) -> Option<SkBuff> {
+    let (this, sock) = (sk.as_ptr(), sk.sock());
+    let Receive::Session(session) = &sk.receive else {
+        return Some(skb);
+    };
+    let busy = sk.ended || sk.loss.is_some() || link::is_told(sk) || trace::windows();
+    // SAFETY: The lock is held.
+    let has_room = || unsafe { b::pgm_rmem_alloc(sock) < (*sock).sk_rcvbuf };
+    if busy || !session.expects(packet) || !has_room() || !account::has_room(sk, skb.truesize()) {
+        return Some(skb);
+    }
+    // What is filtered was received, and is not asked for again.
+    // SAFETY: The lock is held; nothing was pulled.
+    let refused = unsafe { skb.is_refused(this) };
+    if skb.pull(packet.header_len()).is_err() {
+        return Some(skb);
+    }
+    skb.keep(this);
+    let now = timer::now();
+    let Receive::Session(session) = &mut sk.receive else {
+        return Some(skb);
+    };
+    // Of packets that follow each other the first and the last wake the reader.
+    // SAFETY: The lock is held.
+    let wakes = !more || unsafe { b::pgm_receive_empty(sock) };
+    let tsi = session.tsi();
+    let data = session.pass(now, packet, skb);
+    engine::queue(sk, tsi, data, refused);
+    if wakes {
+        // SAFETY: The lock is held, the socket is live.
+        unsafe { b::pgm_data_ready(sock) };
+    }
+    account::settle_received(sk);
+    if !timer::is_armed(sk) {
+        engine::turn(sk, now);
+    }
+    None
+}
+
 /// Feeds the packet to the engine it is for, and lets the engine work. With data out of a buffer it
 /// works once for all; should the last one not come here, the timer does it.
 fn receive(sk: &mut Locked<'_>, packet: &Packet<'_>, skb: SkBuff, more: bool) {
     let now = timer::now();
-    match feed(sk, now, packet, skb, !more) {
-        Ok(None) => {}
-        Ok(Some(data)) => return engine::turn_to_deliver(sk, packet.tsi(), data, now),
+    if let Err(discard) = feed(sk, now, packet, skb) {
         // SAFETY: The socket keeps its namespace.
-        Err(discard) => unsafe { netns::count_discard(b::pgm_sock_net(sk.sock()), discard) },
+        unsafe { netns::count_discard(netns::of_sock(sk.sock()), discard) };
     }
     if more && matches!(packet.body, Body::Odata(_)) {
         // SAFETY: The lock is held.
@@ -124,9 +180,6 @@ fn receive(sk: &mut Locked<'_>, packet: &Packet<'_>, skb: SkBuff, more: bool) {
     engine::turn(sk, now);
 }
 
-/// A packet that passes through, for the receive queue at once.
-type Passed = Option<Data<SkBuff>>;
-
 /// Apart, so that its locals are off the stack when the engine works.
 #[inline(never)]
 fn feed(
@@ -134,33 +187,21 @@ fn feed(
     now: Instant,
     packet: &Packet<'_>,
     skb: SkBuff,
-    alone: bool,
-) -> Result<Passed, Discard> {
+) -> Result<(), Discard> {
     let arrival = skb.arrival();
     if !arrival.group.is_multicast() {
         if let Body::Ncf(_) = packet.body {
-            receive_unicast(sk, now, packet)?;
-            return Ok(None);
+            return receive_unicast(sk, now, packet);
         }
         return match &mut sk.source {
-            Some(source) => source.handle(now, arrival.source, packet).map(|()| None),
+            Some(source) => source.handle(now, arrival.source, packet),
             None => Err(Discard::NoSocket),
         };
     }
     if let Receive::Listener(_) = sk.receive {
-        listener::receive(sk, packet, skb)?;
-        return Ok(None);
+        return listener::receive(sk, packet, skb);
     }
-    let express = alone && is_express(sk, packet);
-    receive_downstream(sk, now, packet, skb, arrival, express)
-}
-
-/// Whether the packet may pass through the engine: nothing else is going on.
-fn is_express(sk: &Locked<'_>, packet: &Packet<'_>) -> bool {
-    let Receive::Session(session) = &sk.receive else {
-        return false;
-    };
-    session.expects(packet) && sk.loss.is_none() && !link::is_told(sk) && !trace::windows()
+    receive_downstream(sk, now, packet, skb, arrival)
 }
 
 /// A parent that cannot reach its children by multicast confirms NAKs by unicast: our neighbours get
@@ -199,29 +240,20 @@ fn receive_downstream(
     packet: &Packet<'_>,
     skb: SkBuff,
     arrival: Arrival,
-    express: bool,
-) -> Result<Passed, Discard> {
+) -> Result<(), Discard> {
     if sk.closing.is_some() || sk.ended {
         return Err(Discard::SessionEnded);
     }
     if let Receive::Idle = sk.receive {
         start_datagram(sk)?;
     }
-    if !express {
-        account::set_ceilings(sk);
-    }
+    account::set_ceilings(sk);
     let (payload, refused) = match packet.body {
-        Body::Odata(data) | Body::Rdata(data) => match admit(sk, packet, data.sqn, express, skb)? {
+        Body::Odata(data) | Body::Rdata(data) => match admit(sk, packet, data.sqn, skb)? {
             Ok(payload) => (Some(payload), None),
             Err(why) => (None, Some(why)),
         },
         _ => (None, None),
-    };
-    let payload = match (payload, &mut sk.receive) {
-        (Some(payload), Receive::Session(session)) if express => {
-            return Ok(Some(session.pass(now, packet, payload)));
-        }
-        (payload, _) => payload,
     };
     let repair = payload.is_some() && matches!(packet.body, Body::Rdata(_));
     let sock = sk.sock();
@@ -258,7 +290,7 @@ fn receive_downstream(
         // SAFETY: The lock is held.
         unsafe { counters::count(sock, Counter::Repaired, 1) };
     }
-    result.map(|()| None)
+    result
 }
 
 /// A bound socket that joined a group becomes a receiver with its first packet.
@@ -278,16 +310,13 @@ fn start_datagram(sk: &mut Locked<'_>) -> Result<(), Discard> {
 const PIECE_MAX: i32 = 4096;
 
 /// Decides whether a data packet's bytes may be kept, and charges them. Or why there is no room now.
-/// `express`: delivery waits for it.
 fn admit(
     sk: &mut Locked<'_>,
     packet: &Packet<'_>,
     sqn: Sqn,
-    express: bool,
     mut skb: SkBuff,
 ) -> Result<Result<SkBuff, Discard>, Discard> {
     let (place, proven, shared) = match &sk.receive {
-        Receive::Session(session) if express => (Place::Next, session.is_proven(), false),
         Receive::Session(session) => (session.place(sqn), session.is_proven(), false),
         Receive::Datagram(peers) => {
             let tsi = packet.tsi();
@@ -330,9 +359,8 @@ fn admit(
             return Ok(Err(why));
         }
     }
+    // The payload is what follows, to the end: the parser saw to that.
     skb.pull(packet.header_len())?;
-    skb.trim(usize::from(packet.header.tsdu_len))?;
-    skb.scrub();
-    skb.charge_receive(sk.as_ptr());
+    skb.keep(sk.as_ptr());
     Ok(Ok(skb))
 }

@@ -18,7 +18,7 @@ use pgm_wire::Addr;
 
 use crate::net::address;
 use crate::net::is_memory;
-use crate::net::lock::{BhLock, Locked};
+use crate::net::lock::{BhLock, Charged, Locked};
 use crate::net::membership;
 use crate::net::output::{self, Way};
 use crate::net::rcu::{Chain, Node, ReadGuard};
@@ -154,7 +154,10 @@ pub(crate) unsafe fn notice(sk: NonNull<PgmSock>) {
         (*sk.as_ptr()).look.store(true, Ordering::Relaxed);
         let mut lock = BhLock::new(sk);
         match lock.state() {
-            Some(mut state) => engine::turn(&mut state, timer::now()),
+            Some(mut state) => {
+                let _charged = Charged::to(&state);
+                engine::turn(&mut state, timer::now());
+            }
             None => (*sk.as_ptr()).deferred.store(true, Ordering::Relaxed),
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct PgmNet {
     /// Sources, by TSI.
     pub(crate) sources: [b::hlist_head; BUCKETS],
     /// Keys the hash over TSIs, which come from the network.
-    pub(crate) key: b::siphash_key_t,
+    pub(crate) key: b::hsiphash_key_t,
     /// The UDP ports that carry encapsulated packets.
     pub(crate) udp: udp::Ports,
     /// Packets received, whatever became of them.
@@ -72,6 +72,16 @@ pub(crate) unsafe fn of(net: *const b::net) -> *mut PgmNet {
     unsafe { b::pgm_net_generic(net, addr_of!(PGM_NET_ID).read()).cast() }
 }
 
+/// The PGM state of the namespace that a packet came to.
+///
+/// # Safety
+///
+/// `skb` has a device, in an RCU read section; our operations are registered.
+pub(crate) unsafe fn of_skb(skb: *const b::sk_buff) -> *mut PgmNet {
+    // SAFETY: As for `of`.
+    unsafe { b::pgm_skb_net_generic(skb, addr_of!(PGM_NET_ID).read()).cast() }
+}
+
 /// The PGM state of a socket's namespace, which is faster than to ask the namespace.
 ///
 /// # Safety
@@ -96,11 +106,11 @@ pub(crate) unsafe fn setting(net: *const b::net, setting: &Setting) -> u32 {
 ///
 /// # Safety
 ///
-/// As for [`of`].
-pub(crate) unsafe fn count_discard(net: *const b::net, discard: Discard) {
+/// `tables` are those of a live namespace.
+pub(crate) unsafe fn count_discard(tables: *const PgmNet, discard: Discard) {
     trace::discard(discard);
     // SAFETY: The counters are atomic and live as long as the namespace.
-    let discards = unsafe { &(*of(net)).discards };
+    let discards = unsafe { &(*tables).discards };
     if let Some(counter) = discards.get(discard as usize) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -117,7 +127,7 @@ unsafe extern "C" fn init(net: *mut b::net) -> c_int {
         udp::init(this);
         b::get_random_bytes(
             addr_of_mut!((*this).key).cast(),
-            core::mem::size_of::<b::siphash_key_t>(),
+            core::mem::size_of::<b::hsiphash_key_t>(),
         );
         let files = proc::register(net);
         let settings = Sysctls::register(addr_of_mut!((*this).settings), net);

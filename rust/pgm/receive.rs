@@ -2,9 +2,9 @@
 
 //! recv(): one call, one APDU; losses and the end in their place.
 
-use core::ptr::addr_of_mut;
+use core::ptr::{addr_of_mut, NonNull};
 
-use kernel::ffi::{c_int, c_void};
+use kernel::ffi::{c_int, c_long, c_void};
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::settings;
@@ -38,9 +38,10 @@ pub(crate) unsafe extern "C" fn recvmsg(
         let sk = (*sock).sk;
         let mut timeo = b::pgm_rcvtimeo(sk, flags as u32 & b::MSG_DONTWAIT != 0);
         loop {
-            let result = match take(sk, len, flags as u32) {
-                Some(taken) => give(sk, taken, msg).map(Some),
-                None => match UserLock::new(sk) {
+            let result = match take(sk, len, flags as u32, &mut timeo) {
+                Found::Message(taken) => give(sk, taken, msg).map(Some),
+                Found::Nothing => Ok(None),
+                Found::Other => match UserLock::new(sk) {
                     Some(mut sk) => match receive(&mut sk, msg, len, flags as u32) {
                         Ok(None) => sk.leave_and_sleep(&mut timeo).map(|()| None),
                         result => result,
@@ -65,38 +66,68 @@ struct Taken {
     throttled: bool,
 }
 
-/// The usual case, without sleeping in the socket lock: the next message is one buffer, and fits.
+/// What [`take`] finds.
+enum Found {
+    Message(Taken),
+    /// There was none, but it waited.
+    Nothing,
+    /// Something that needs the lock of a process.
+    Other,
+}
+
+/// The usual case, without the lock of a process: the next message is one buffer, and fits; or there is
+/// none, and nothing else to tell.
 ///
 /// # Safety
 ///
 /// `sk` is a PGM socket of a recvmsg() call; the caller holds no lock.
-unsafe fn take(sk: *mut b::sock, len: usize, flags: u32) -> Option<Taken> {
-    if flags & (b::MSG_PEEK | b::MSG_OOB) != 0 {
-        return None;
-    }
+unsafe fn take(sk: *mut b::sock, len: usize, flags: u32, timeo: &mut c_long) -> Found {
+    let Some(this) = pgm(sk).filter(|_| flags & (b::MSG_PEEK | b::MSG_OOB) == 0) else {
+        return Found::Other;
+    };
     // SAFETY: By the caller. Each buffer in the queue has its `RxInfo`.
     unsafe {
-        let mut lock = BhLock::new(pgm(sk)?);
-        let mut state = lock.state()?;
+        let mut lock = BhLock::new(this);
+        let Some(mut state) = lock.state() else {
+            return Found::Other;
+        };
         // What was read before is given back.
-        account::settle(&mut state);
-        let skb = b::pgm_peek_receive(sk);
-        if skb.is_null() {
-            return None;
-        }
+        account::settle_received(&mut state);
+        let Some(skb) = NonNull::new(b::pgm_peek_receive(sk)) else {
+            if is_told(&state) || *timeo == 0 || b::pgm_signal_pending() {
+                return Found::Other;
+            }
+            lock.leave_and_wait(timeo);
+            return Found::Nothing;
+        };
+        let skb = skb.as_ptr();
         let info = SkBuff::rx_info(skb).read();
         let whole = info.last && info.read == 0 && info.apdu_left == (*skb).len;
         if !whole || (*skb).len as usize > len {
-            return None;
+            return Found::Other;
         }
         b::pgm_unlink_receive(sk, skb);
-        Some(Taken {
-            skb: SkBuff::from_raw(skb)?,
+        let Some(skb) = SkBuff::from_raw(skb) else {
+            return Found::Other;
+        };
+        Found::Message(Taken {
+            skb,
             info,
             rcvinfo: state.options.numbers.get(&settings::RECVRCVINFO) != 0,
             throttled: state.throttled,
         })
     }
+}
+
+/// Whether a call that finds no message has something else to tell; see [`receive`].
+fn is_told(sk: &Locked<'_>) -> bool {
+    // SAFETY: The lock is held.
+    let (error, shutdown) = unsafe { ((*sk.sock()).sk_err, (*sk.sock()).sk_shutdown) };
+    matches!(sk.receive, Receive::Listener(_))
+        || sk.loss.is_some()
+        || sk.ended
+        || error != 0
+        || u32::from(shutdown) & b::RCV_SHUTDOWN != 0
 }
 
 /// Copies a message that [`take`] got. If the caller's memory is bad, it goes back to its place.
@@ -116,6 +147,7 @@ unsafe fn give(sk: *mut b::sock, taken: Taken, msg: *mut b::msghdr) -> Result<c_
         let len = (*skb.as_ptr()).len as c_int;
         let copy = b::pgm_copy_datagram(skb.as_ptr(), 0, msg, len);
         if copy != 0 {
+            let _lock = UserLock::new(sk);
             b::pgm_requeue_receive(sk, skb.into_raw());
             return Err(Error::from_errno(copy));
         }
@@ -274,7 +306,9 @@ unsafe fn describe(
             (*msg).msg_flags |= b::MSG_NOTIFICATION;
             return;
         }
-        SkBuff::sender(skb, info.tsi.sport).write(msg);
+        if !(*msg).msg_name.is_null() {
+            SkBuff::sender(skb, info.tsi.sport).write(msg);
+        }
         if address::is_v6(sk) {
             b::pgm_recv_cmsgs6(msg, sk, skb);
         } else {

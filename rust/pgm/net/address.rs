@@ -156,21 +156,17 @@ impl SocketAddress {
         }
     }
 
-    /// Answers recvmsg(), if it asks for a name.
+    /// Answers a recvmsg() that asks for a name.
     ///
     /// # Safety
     ///
-    /// `msg` is that of a recvmsg() call: a name has room for a sockaddr_storage.
+    /// `msg` is that of such a call: the name has room for a sockaddr_storage.
     pub(crate) unsafe fn write(self, msg: *mut b::msghdr) {
         // SAFETY: By the caller.
         unsafe {
-            let to: *mut u8 = (*msg).msg_name.cast();
-            if to.is_null() {
-                return;
-            }
             let (name, len) = self.to_kernel();
             let from = addr_of!(name).cast::<u8>();
-            copy_nonoverlapping(from, to, len as usize);
+            copy_nonoverlapping(from, (*msg).msg_name.cast(), len as usize);
             (*msg).msg_namelen = len;
         }
     }

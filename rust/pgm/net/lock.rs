@@ -149,12 +149,11 @@ impl Drop for BhOff {
     }
 }
 
-/// The lock as a softirq takes it. What is allocated inside is charged to the memory cgroup of the
-/// socket, whoever is at work.
+/// The lock as a softirq takes it.
 pub(crate) struct BhLock<'a> {
     sk: NonNull<PgmSock>,
-    /// Who was charged before; that of a child is its listener's.
-    charged: Option<*mut b::mem_cgroup>,
+    /// What gives it back.
+    unlock: unsafe extern "C" fn(*mut b::sock),
     _held: PhantomData<&'a mut State>,
 }
 
@@ -164,13 +163,25 @@ impl BhLock<'_> {
     /// `sk` is kept alive by a reference or an RCU read section, and is not locked by this CPU.
     pub(crate) unsafe fn new(sk: NonNull<PgmSock>) -> Self {
         // SAFETY: By the caller.
-        let charged = unsafe {
-            b::pgm_bh_lock_sock(sk.as_ptr().cast());
-            b::pgm_charge_owner(sk.as_ptr().cast())
-        };
+        unsafe { b::pgm_bh_lock_sock(sk.as_ptr().cast()) };
         Self {
             sk,
-            charged: Some(charged),
+            unlock: b::pgm_bh_unlock_sock,
+            _held: PhantomData,
+        }
+    }
+
+    /// As [`BhLock::new`], where bottom halves are off anyway.
+    ///
+    /// # Safety
+    ///
+    /// As for `new`, in a softirq.
+    pub(crate) unsafe fn in_softirq(sk: NonNull<PgmSock>) -> Self {
+        // SAFETY: By the caller.
+        unsafe { b::pgm_softirq_lock_sock(sk.as_ptr().cast()) };
+        Self {
+            sk,
+            unlock: b::pgm_softirq_unlock_sock,
             _held: PhantomData,
         }
     }
@@ -185,9 +196,18 @@ impl BhLock<'_> {
         unsafe { b::pgm_bh_lock_sock_nested(sk.as_ptr().cast()) };
         Self {
             sk,
-            charged: None,
+            unlock: b::pgm_bh_unlock_sock,
             _held: PhantomData,
         }
+    }
+
+    /// Gives it up and sleeps as [`UserLock::wait`] does, but does not take it again: a message that
+    /// comes meanwhile wakes the sleeper.
+    pub(crate) fn leave_and_wait(self, timeo: &mut kernel::ffi::c_long) {
+        let sk = self.sk.as_ptr().cast();
+        core::mem::forget(self);
+        // SAFETY: By a process, which [`BhLock::new`] took it for; it is given up.
+        unsafe { b::pgm_bh_leave_and_wait(sk, timeo) };
     }
 
     /// The state, unless a process is inside.
@@ -204,12 +224,28 @@ impl BhLock<'_> {
 
 impl Drop for BhLock<'_> {
     fn drop(&mut self) {
-        // SAFETY: Taken in `new`, on this CPU.
-        unsafe {
-            if let Some(before) = self.charged {
-                b::pgm_charge_again(before);
-            }
-            b::pgm_bh_unlock_sock(self.sk.as_ptr().cast());
-        }
+        // SAFETY: Taken when this was made, on this CPU.
+        unsafe { (self.unlock)(self.sk.as_ptr().cast()) };
+    }
+}
+
+/// While it lasts, what is allocated is charged to the memory cgroup of a socket, whoever is at work.
+/// What a listener does with a child is charged to the listener.
+pub(crate) struct Charged {
+    before: *mut b::mem_cgroup,
+}
+
+impl Charged {
+    pub(crate) fn to(sk: &Locked<'_>) -> Self {
+        // SAFETY: The socket keeps its cgroup.
+        let before = unsafe { b::pgm_charge_owner(sk.sock()) };
+        Self { before }
+    }
+}
+
+impl Drop for Charged {
+    fn drop(&mut self) {
+        // SAFETY: Whoever was charged before is still at work.
+        unsafe { b::pgm_charge_again(self.before) };
     }
 }

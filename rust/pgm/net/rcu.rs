@@ -3,6 +3,7 @@
 //! RCU read sections and the hash chains of sockets walked inside them.
 
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use pgm_bindings as b;
@@ -17,6 +18,15 @@ impl ReadGuard {
         // SAFETY: Always safe to call; the guard unlocks.
         unsafe { b::pgm_rcu_read_lock() };
         Self(PhantomData)
+    }
+
+    /// For one that somebody else ends.
+    ///
+    /// # Safety
+    ///
+    /// It lasts longer than the guard lives.
+    pub(crate) unsafe fn inside() -> ManuallyDrop<Self> {
+        ManuallyDrop::new(Self(PhantomData))
     }
 }
 

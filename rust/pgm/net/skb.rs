@@ -8,7 +8,7 @@ use core::ptr::{addr_of_mut, NonNull};
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::Discard;
-use pgm_wire::{checksum::Sum, Extent, Packet, Tsi};
+use pgm_wire::{checksum::Sum, Extent, Packet, Tsi, PLAIN_DATA};
 
 use super::address::{self, SocketAddress};
 use super::membership::Arrival;
@@ -103,6 +103,12 @@ impl SkBuff {
         unsafe { (*self.as_ptr()).truesize }
     }
 
+    /// How many of its first bytes are contiguous.
+    fn linear(&self) -> usize {
+        // SAFETY: We own the skb.
+        unsafe { (*self.as_ptr()).len.wrapping_sub((*self.as_ptr()).data_len) as usize }
+    }
+
     /// The first `len` bytes, made contiguous.
     fn head(&mut self, len: usize) -> Result<&[u8], Discard> {
         let pull = u32::try_from(len).map_err(|_| Discard::Truncated)?;
@@ -111,7 +117,7 @@ impl SkBuff {
         }
         // SAFETY: We own the skb; after a successful pull `len` bytes at `data` are readable.
         unsafe {
-            if !b::pgm_may_pull(self.as_ptr(), pull) {
+            if self.linear() < len && !b::pgm_may_pull(self.as_ptr(), pull) {
                 return Err(Discard::NoMemory);
             }
             Ok(core::slice::from_raw_parts(
@@ -126,9 +132,7 @@ impl SkBuff {
         let total = self.len();
         // What is contiguous already is looked at at once: nearly always that is enough, and to make
         // more so costs more.
-        // SAFETY: We own the skb.
-        let linear = unsafe { (*self.as_ptr()).len.wrapping_sub((*self.as_ptr()).data_len) };
-        let mut need = (linear as usize).clamp(24, LOOK).min(total);
+        let mut need = self.linear().clamp(PLAIN_DATA, LOOK).min(total);
         // Each round learns of a longer part: of a NAK its start, two NLAs of IPv6 in two rounds each,
         // where its options end, and the options.
         for _ in 0..8 {
@@ -140,6 +144,13 @@ impl SkBuff {
         Err(Discard::Truncated)
     }
 
+    /// The packet, if it is what nearly all are: sound data without options.
+    pub(crate) fn plain_data(&mut self) -> Option<Packet<'static>> {
+        let total = self.len();
+        let header = self.head(PLAIN_DATA).ok()?.first_chunk()?;
+        Packet::parse_plain(header, total)
+    }
+
     /// Whether the checksum over the whole packet is wrong (RFC 3208 §8: no pseudo-header).
     pub(crate) fn checksum_is_bad(&self) -> bool {
         // SAFETY: We own the skb, whose data begin at the PGM header.
@@ -148,22 +159,16 @@ impl SkBuff {
 
     /// Drops the first `len` bytes, which [`SkBuff::pgm_header`] made contiguous.
     pub(crate) fn pull(&mut self, len: usize) -> Result<(), Discard> {
-        let len = u32::try_from(len).map_err(|_| Discard::Truncated)?;
-        // SAFETY: We own the skb; skb_pull checks the length.
-        if unsafe { b::skb_pull(self.as_ptr(), len) }.is_null() {
+        if len > self.linear() {
             return Err(Discard::Truncated);
         }
-        Ok(())
-    }
-
-    /// Cuts the buffer to `len` bytes.
-    pub(crate) fn trim(&mut self, len: usize) -> Result<(), Discard> {
-        let len = u32::try_from(len).map_err(|_| Discard::Truncated)?;
-        // SAFETY: We own the skb.
-        match unsafe { b::pgm_trim(self.as_ptr(), len) } {
-            0 => Ok(()),
-            _ => Err(Discard::NoMemory),
+        // SAFETY: We own the skb, in which so much is contiguous.
+        unsafe {
+            let skb = self.as_ptr();
+            (*skb).len = (*skb).len.wrapping_sub(len as u32);
+            (*skb).data = (*skb).data.add(len);
         }
+        Ok(())
     }
 
     /// Where the packet came from and in.
@@ -218,12 +223,6 @@ impl SkBuff {
         }
     }
 
-    /// Forgets route, device and connection tracking: the buffer may wait for long.
-    pub(crate) fn scrub(&mut self) {
-        // SAFETY: We own the skb.
-        unsafe { b::pgm_scrub(self.as_ptr()) };
-    }
-
     /// What the socket's filter says of the packet, which it sees from the PGM header on.
     ///
     /// # Safety
@@ -231,20 +230,15 @@ impl SkBuff {
     /// `sk` is locked; nothing but the header was pulled.
     pub(crate) unsafe fn is_refused(&mut self, sk: *mut PgmSock) -> bool {
         // SAFETY: By the caller; what is pushed was there before it was pulled.
-        unsafe {
-            let header = b::pgm_transport_offset(self.as_ptr()).unsigned_abs();
-            b::skb_push(self.as_ptr(), header);
-            let refused = b::pgm_filter_refuses(sk.cast(), self.as_ptr());
-            b::skb_pull(self.as_ptr(), header);
-            refused
-        }
+        unsafe { b::pgm_filter_refuses(sk.cast(), self.as_ptr()) }
     }
 
-    /// Charges the buffer to the receive memory of `sk`.
-    pub(crate) fn charge_receive(&mut self, sk: *mut PgmSock) {
+    /// Charges the buffer to the receive memory of `sk`, and forgets route, device and connection
+    /// tracking: it may wait there for long.
+    pub(crate) fn keep(&mut self, sk: *mut PgmSock) {
         // SAFETY: We own the skb, and it is freed before the socket: the windows and the queue
         // belong to the socket.
-        unsafe { b::pgm_set_owner_r(self.as_ptr(), sk.cast()) };
+        unsafe { b::pgm_keep_received(self.as_ptr(), sk.cast()) };
     }
 
     /// Where [`RxInfo`] is kept.

@@ -3,7 +3,7 @@
 //! The one timer of a socket: a soft hrtimer that holds a reference to its socket while it is
 //! armed.
 
-use core::ptr::addr_of_mut;
+use core::ptr::{addr_of, addr_of_mut};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use pgm_bindings as b;
@@ -70,12 +70,13 @@ pub(crate) unsafe fn arm(sk: *mut PgmSock, at: Instant) {
     unsafe {
         let timer = addr_of_mut!((*sk).timer);
         loop {
-            if !b::pgm_timer_queued(timer) {
-                b::pgm_sock_hold(sk.cast());
-                break;
-            }
-            if b::pgm_timer_expires(timer) <= at.nanos() {
-                return;
+            match armed_for(sk) {
+                None => {
+                    b::pgm_sock_hold(sk.cast());
+                    break;
+                }
+                Some(armed) if armed <= at => return,
+                Some(_) => {}
             }
             if b::hrtimer_try_to_cancel(timer) == 1 {
                 break;
@@ -94,22 +95,37 @@ pub(crate) unsafe fn arm(sk: *mut PgmSock, at: Instant) {
     }
 }
 
+/// When it fires, if it is armed.
+///
+/// # Safety
+///
+/// The socket lock is held.
+unsafe fn armed_for(sk: *mut PgmSock) -> Option<Instant> {
+    // SAFETY: The timer lives in the socket; the lock serialises arming and cancelling, so that it can
+    // only be taken off its queue meanwhile, to fire.
+    unsafe {
+        let timer = addr_of!((*sk).timer);
+        let is_queued = addr_of!((*timer).is_queued).read_volatile();
+        is_queued.then(|| Instant::from_nanos((*timer).node.expires.unsigned_abs()))
+    }
+}
+
+/// Whether it is armed: then it sees to whatever is due.
+pub(crate) fn is_armed(sk: &Locked<'_>) -> bool {
+    // SAFETY: The lock is held.
+    unsafe { armed_for(sk.as_ptr()) }.is_some()
+}
+
 /// Whether it is not armed, or is about to fire: only then something may have been due before now.
 pub(crate) fn is_due(sk: &Locked<'_>, now: Instant) -> bool {
-    // SAFETY: The timer lives in the socket, whose lock serialises arming and cancelling.
-    unsafe {
-        let timer = addr_of_mut!((*sk.as_ptr()).timer);
-        !b::pgm_timer_queued(timer) || b::pgm_timer_expires(timer) <= now.nanos()
-    }
+    // SAFETY: The lock is held.
+    unsafe { armed_for(sk.as_ptr()) }.is_none_or(|at| at <= now)
 }
 
 /// Whether it is armed for no later than `at`.
 pub(crate) fn fires_by(sk: &Locked<'_>, at: Instant) -> bool {
-    // SAFETY: As in `is_due`.
-    unsafe {
-        let timer = addr_of_mut!((*sk.as_ptr()).timer);
-        b::pgm_timer_queued(timer) && b::pgm_timer_expires(timer) <= at.nanos()
-    }
+    // SAFETY: The lock is held.
+    unsafe { armed_for(sk.as_ptr()) }.is_some_and(|armed| armed <= at)
 }
 
 /// Stops the timer for good: nothing arms it again. While its function runs for the last time, an
@@ -135,7 +151,7 @@ pub(crate) unsafe fn cancel(sk: *mut PgmSock) {
                 // It is who calls. If it was armed meanwhile it fires at once instead, and finds
                 // nothing to do.
                 Progress::INSIDE => {
-                    if b::pgm_timer_queued(timer) {
+                    if armed_for(sk).is_some() {
                         b::pgm_timer_start(timer, 0);
                     }
                     return;
