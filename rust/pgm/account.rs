@@ -297,9 +297,9 @@ pub(crate) fn may_keep(
     Ok(())
 }
 
-/// Whether there is room for a packet of `truesize` bytes that is no part of a larger message, by far.
-pub(crate) fn has_room(sk: &Locked<'_>, truesize: u32) -> bool {
-    may_keep(sk, truesize, false, false, false).is_ok()
+/// Whether there is room for a data packet of `truesize` bytes, whoever sent it.
+pub(crate) fn has_room(sk: &Locked<'_>, truesize: u32, is_piece: bool) -> bool {
+    may_keep(sk, truesize, is_piece, false, false).is_ok()
 }
 
 /// Whether `bytes` more may be held for sending: ENOBUFS if not.

@@ -254,7 +254,7 @@ fn next_timeout(sk: &State, now: Instant) -> Option<Instant> {
 }
 
 /// Moves what is in order to the receive queue, up to the next loss: recvmsg() reports that first.
-fn deliver(sk: &mut Locked<'_>) {
+pub(crate) fn deliver(sk: &mut Locked<'_>) {
     let mut wake = false;
     while sk.loss.is_none() && !sk.ended {
         let state: &mut State = sk;

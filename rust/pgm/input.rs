@@ -104,14 +104,14 @@ pub(crate) unsafe extern "C" fn backlog(sk: *mut b::sock, skb: *mut b::sk_buff) 
 
 /// A packet from the backlog: it was checked, but only its bytes waited.
 fn reread(sk: &mut Locked<'_>, mut skb: SkBuff) {
-    let skb = match skb.plain_data() {
-        Some(packet) => match pass(sk, &packet, skb, false) {
-            Some(skb) => skb,
-            None => return,
-        },
-        None => skb,
-    };
-    reread_any(sk, skb);
+    match skb.plain_data() {
+        Some(packet) => {
+            if let Some(skb) = pass(sk, &packet, skb, false) {
+                receive(sk, &packet, skb, false);
+            }
+        }
+        None => reread_any(sk, skb),
+    }
 }
 
 /// Apart for the sake of the stack.
@@ -119,7 +119,9 @@ fn reread(sk: &mut Locked<'_>, mut skb: SkBuff) {
 fn reread_any(sk: &mut Locked<'_>, mut skb: SkBuff) {
     let copy = HeaderCopy::new(&mut skb);
     if let Ok(packet) = copy.as_ref().map_err(|d| *d).and_then(HeaderCopy::packet) {
-        receive(sk, &packet, skb, false);
+        if let Some(skb) = pass(sk, &packet, skb, false) {
+            receive(sk, &packet, skb, false);
+        }
     }
 }
 
@@ -133,8 +135,16 @@ fn pass(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, more: bool) -
     let busy = sk.ended || sk.loss.is_some() || link::is_told(sk) || trace::windows();
     // SAFETY: The lock is held.
     let has_room = || unsafe { b::pgm_rmem_alloc(sock) < (*sock).sk_rcvbuf };
-    if busy || !session.expects(packet) || !has_room() || !account::has_room(sk, skb.truesize()) {
+    let alone = session.expects(packet);
+    if busy || !(alone || session.follows(packet)) || !has_room() {
         return Some(skb);
+    }
+    if !account::has_room(sk, skb.truesize(), !alone) {
+        return Some(skb);
+    }
+    if !alone {
+        follow(sk, packet, skb);
+        return None;
     }
     // What is filtered was received, and is not asked for again.
     // SAFETY: The lock is held; nothing was pulled.
@@ -162,6 +172,28 @@ fn pass(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, more: bool) -
         engine::turn(sk, now);
     }
     None
+}
+
+/// As [`pass`], for a part of a message: it waits in the window until it is whole.
+fn follow(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff) {
+    let now = timer::now();
+    let _charged = Charged::to(sk);
+    let result = skb.pull(packet.header_len());
+    skb.keep(sk.as_ptr());
+    let result = match &mut sk.receive {
+        Receive::Session(session) => result.and_then(|()| session.follow(now, packet, skb)),
+        _ => Err(Discard::NoSocket),
+    };
+    if let Err(discard) = result {
+        // SAFETY: The socket keeps its namespace.
+        unsafe { netns::count_discard(netns::of_sock(sk.sock()), discard) };
+    }
+    engine::deliver(sk);
+    let quiet = matches!(&sk.receive, Receive::Session(session) if session.is_quiet());
+    if quiet && timer::is_armed(sk) {
+        return account::settle(sk);
+    }
+    engine::turn(sk, now);
 }
 
 /// Feeds the packet to the engine it is for, and lets the engine work. With data out of a buffer it

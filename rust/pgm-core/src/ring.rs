@@ -88,6 +88,9 @@ impl<T, H: Heap> Ring<T, H> {
     }
 
     fn release_if_empty(&mut self, last: Sqn) {
+        if self.slots.get(self.index(last)).is_none() {
+            return;
+        }
         let mut sqn = last;
         loop {
             if self.get(sqn).is_some() {

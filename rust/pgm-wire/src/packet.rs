@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A checked view over a received packet.
 
+use crate::header::OPTIONS_PRESENT;
 use crate::reader::Reader;
 use crate::{
     checksum, option, Ack, Data, Error, Gsi, Header, Nak, Options, PacketType, Poll, Polr, Spm,
@@ -65,12 +66,28 @@ pub enum Extent {
 /// a packet of `total` bytes. Options are not checked beyond their total length.
 pub fn extent(prefix: &[u8], total: usize) -> Result<Extent, Error> {
     let prefix = prefix.get(..total).unwrap_or(prefix);
+    if let Some(len) = data_extent(prefix) {
+        return Ok(Extent::Whole(len));
+    }
     let mut r = Reader::new(prefix);
     match read(&mut r, total) {
         Ok(_) => Ok(Extent::Whole(r.position())),
         Err(Error::Truncated) if r.wanted() <= total => Ok(Extent::More(r.wanted())),
         Err(error) => Err(error),
     }
+}
+
+/// The same for data with options, if it is certain from these bytes alone.
+fn data_extent(prefix: &[u8]) -> Option<usize> {
+    let [_, _, _, _, ODATA | RDATA, flags, ..] = prefix else {
+        return None;
+    };
+    let mut r = Reader::new(prefix.get(PLAIN_DATA..)?);
+    if flags & OPTIONS_PRESENT == 0 {
+        return None;
+    }
+    option::read_area(&mut r, prefix.len()).ok()?;
+    PLAIN_DATA.checked_add(r.position())
 }
 
 /// Bytes of header and type-specific part of ODATA and RDATA.
@@ -147,9 +164,9 @@ impl<'a> Packet<'a> {
     /// without options. Nothing of `header` is kept.
     #[inline]
     pub fn parse_plain(header: &[u8; PLAIN_DATA], total: usize) -> Option<Packet<'static>> {
-        let [s0, s1, d0, d1, kind, flags, c0, c1, g0, g1, g2, g3, g4, g5, l0, l1, rest @ ..] =
-            *header;
+        let [s0, s1, d0, d1, kind, flags, c0, c1, _, _, _, _, _, _, l0, l1, rest @ ..] = *header;
         let [n0, n1, n2, n3, t0, t1, t2, t3] = rest;
+        let gsi = Gsi(*header.get(8..)?.first_chunk()?);
         let data = Data {
             sqn: Sqn::new(u32::from_be_bytes([n0, n1, n2, n3])),
             trail: Sqn::new(u32::from_be_bytes([t0, t1, t2, t3])),
@@ -168,7 +185,7 @@ impl<'a> Packet<'a> {
             sport: u16::from_be_bytes([s0, s1]),
             dport: u16::from_be_bytes([d0, d1]),
             kind,
-            gsi: Gsi([g0, g1, g2, g3, g4, g5]),
+            gsi,
             checksum,
             tsdu_len,
             parity: false,

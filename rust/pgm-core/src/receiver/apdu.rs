@@ -158,6 +158,12 @@ impl Cursor {
             && self.leaving.is_none()
     }
 
+    /// Whether it has seen all before `end` and has nothing to deliver.
+    #[inline]
+    pub(super) fn waits_for(&self, end: Sqn) -> bool {
+        self.scan == end && self.loss.is_none() && self.leaving.is_none()
+    }
+
     /// A whole APDU was delivered without it; the next number is `commit`.
     #[inline]
     pub(super) fn pass_over(&mut self, commit: Sqn) {

@@ -2,35 +2,66 @@
 
 //! The usual packet: ODATA that delivery waits for, a whole APDU, while nothing is missing and nothing
 //! else is going on. It never stands in the window: it passes from the wire to the application, and
-//! leaves everything as if it had (RFC 3208 §6.1).
+//! leaves everything as if it had (RFC 3208 §6.1). The usual part of an APDU does stand there until the
+//! others have come, but needs no look at anything else.
 
 use pgm_wire::{Body, Packet};
 
+use crate::discard::Discard;
 use crate::memory::Heap;
 use crate::receiver::rxw::in_window;
 use crate::receiver::stats::{add, count};
-use crate::receiver::{size, Data, Receiver};
+use crate::receiver::{Data, Receiver};
 use crate::time::Instant;
 
 impl<P, H: Heap> Receiver<P, H> {
     /// Whether [`Receiver::pass`] may take this packet.
     pub fn expects(&self, packet: &Packet<'_>) -> bool {
+        packet.options.is_empty()
+            && self.window.is_void()
+            && self.continues(packet)
+            && self.cursor.is_idle(self.window.commit)
+            && u32::from(packet.header.tsdu_len) <= self.config.msgsize_max
+    }
+
+    /// Whether [`Receiver::follow`] may take this packet: what is here are the first parts of an APDU,
+    /// and it is the next.
+    pub fn follows(&self, packet: &Packet<'_>) -> bool {
+        self.window.is_open()
+            && self.continues(packet)
+            && self.window.front == self.window.end
+            && self.window.top == self.window.end
+            && self.cursor.waits_for(self.window.end)
+            && !packet.options.fin()
+    }
+
+    /// Whether it is the ODATA that comes next, while nothing is missing and nothing else is going on.
+    #[inline]
+    fn continues(&self, packet: &Packet<'_>) -> bool {
         let Body::Odata(data) = packet.body else {
             return false;
         };
         let (header, tsi) = (&packet.header, self.repair.tsi);
         (header.gsi, header.sport, header.dport) == (tsi.gsi, tsi.sport, self.config.dport)
-            && packet.options.is_empty()
             && !header.parity
-            && data.sqn == self.window.commit
+            && data.sqn == self.window.end
             && in_window(data.sqn, data.trail)
-            && self.window.is_void()
-            && self.cursor.is_idle(data.sqn)
             && self.is_quiet()
             && (self.path().is_some() || self.config.passive)
             && !self.ending.fin
             && !self.config.arrival_order
-            && u32::from(header.tsdu_len) <= self.config.msgsize_max
+    }
+
+    /// Takes a packet that [`Receiver::follows`], as [`Receiver::handle`] does, but that nothing can be
+    /// missing after it. Something may be deliverable.
+    pub fn follow(&mut self, now: Instant, packet: &Packet<'_>, payload: P) -> Result<(), Discard> {
+        let Body::Odata(data) = packet.body else {
+            return Err(Discard::UnexpectedType);
+        };
+        let result = self.data(now, data, false, packet, Some(payload));
+        self.count_bytes(now, packet);
+        self.hear(now);
+        result
     }
 
     /// Takes a packet that [`Receiver::expects`]: the application gets it now.
@@ -47,10 +78,8 @@ impl<P, H: Heap> Receiver<P, H> {
         count(&mut self.stats.data_packets);
         add(&mut self.stats.data_bytes, u64::from(len));
         self.stats.sample_window(1);
-        self.meter.tick(now, self.stats.bytes);
-        add(&mut self.stats.bytes, size(packet));
-        self.heard = now;
-        self.prove(now);
+        self.count_bytes(now, packet);
+        self.hear(now);
         count(&mut self.stats.apdus);
         Data {
             payload,
@@ -66,7 +95,7 @@ impl<P, H: Heap> Receiver<P, H> {
     /// Whether nothing is missing, waits to be sent or is left over, so that only silence of the source
     /// has a timer.
     #[inline]
-    pub(super) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         !self.ended
             && !self.cursor.more
             && !self.backlog

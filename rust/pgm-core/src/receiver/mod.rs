@@ -179,15 +179,27 @@ impl<P, H: Heap> Receiver<P, H> {
         ) || matches!(packet.body, Body::Poll(_))
             || packet.options.nbr_unreach();
         if packet.header.kind.is_downstream() {
-            self.meter.tick(now, self.stats.bytes);
-            add(&mut self.stats.bytes, size(packet));
+            self.count_bytes(now, packet);
             if !foreign {
-                self.heard = now;
-                self.prove(now);
+                self.hear(now);
             }
         }
         self.maintain(now);
         result
+    }
+
+    /// The source spoke.
+    #[inline]
+    fn hear(&mut self, now: Instant) {
+        self.heard = now;
+        self.prove(now);
+    }
+
+    /// One downstream packet came.
+    #[inline]
+    fn count_bytes(&mut self, now: Instant, packet: &Packet<'_>) {
+        self.meter.tick(now, self.stats.bytes);
+        add(&mut self.stats.bytes, size(packet));
     }
 
     /// One packet of the session that came to this node alone: an NCF whose sender cannot reach its

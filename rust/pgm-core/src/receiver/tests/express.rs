@@ -34,7 +34,7 @@ impl Both {
 fn both_ways_are_one() {
     let mut rng = crate::rng::Rng::new(5);
     let mut draw = |n: u64| rng.next_u64() % n;
-    let mut passed = 0;
+    let (mut passed, mut followed) = (0, 0);
     for _ in 0..20 {
         let mut both = Both::new();
         let base = u32::MAX - 100;
@@ -86,8 +86,10 @@ fn both_ways_are_one() {
                 }
             }
         }
+        followed += both.0[0].followed;
     }
     assert!(passed > 500, "{passed} packets passed through");
+    assert!(followed > 100, "{followed} parts of messages followed");
 }
 
 #[test]
