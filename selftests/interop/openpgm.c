@@ -26,6 +26,8 @@
 
 #include <pgm/pgm.h>
 
+#include "connect.h"
+
 #define FILES 8
 
 /* No options of the library: the port of the TSI, and what its GSI is made of; 0: of its own. */
@@ -149,10 +151,10 @@ static pgm_sock_t *open_socket(bool source, const char *network, int port, int u
 {
 	static const int heartbeats[] = { 100000, 200000, 400000, 800000, 1600000 };
 	struct pgm_sockaddr_t name = { .sa_port = port };
-	struct pgm_interface_req_t interface;
 	struct pgm_addrinfo_t *where;
 	pgm_error_t *error = NULL;
 	int family, gsi = value_of(GSI);
+	const char *failed;
 	pgm_sock_t *sock;
 
 	if (!pgm_getaddrinfo(network, NULL, &where, &error))
@@ -184,23 +186,9 @@ static pgm_sock_t *open_socket(bool source, const char *network, int port, int u
 	if (!pgm_gsi_create_from_data(&name.sa_addr.gsi, (const void *)&gsi, sizeof(gsi)))
 		die("pgm_gsi_create_from_data", NULL);
 	name.sa_addr.sport = htons(value_of(SPORT));
-	memset(&interface, 0, sizeof(interface));
-	interface.ir_interface = where->ai_recv_addrs[0].gsr_interface;
-	memcpy(&interface.ir_address, &where->ai_send_addrs[0].gsr_addr,
-	       sizeof(interface.ir_address));
-	if (!pgm_bind3(sock, &name, sizeof(name), &interface, sizeof(interface), &interface,
-		       sizeof(interface), &error))
-		die("pgm_bind3", error);
-	for (unsigned int n = 0; n < where->ai_recv_addrs_len; n++)
-		if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_JOIN_GROUP, &where->ai_recv_addrs[n],
-				    sizeof(struct pgm_group_source_req)))
-			die("PGM_JOIN_GROUP", NULL);
-	if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_SEND_GROUP, &where->ai_send_addrs[0],
-			    sizeof(struct pgm_group_source_req)))
-		die("PGM_SEND_GROUP", NULL);
-	pgm_freeaddrinfo(where);
-	if (!pgm_connect(sock, &error))
-		die("pgm_connect", error);
+	failed = bind_and_connect(sock, &name, where, &error);
+	if (failed)
+		die(failed, error);
 	return sock;
 }
 

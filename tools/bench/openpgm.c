@@ -17,6 +17,8 @@
 
 #include <pgm/pgm.h>
 
+#include "connect.h"
+
 static pgm_sock_t *sock;
 
 /* The times are those of the library's examples. */
@@ -63,10 +65,10 @@ static void open_socket(const struct job *job, char side)
 {
 	static const int heartbeats[] = { 100000, 100000, 200000, 400000, 800000, 1600000, 3200000 };
 	struct pgm_sockaddr_t name = { .sa_port = job->port };
-	struct pgm_interface_req_t interface;
 	struct pgm_addrinfo_t *where;
 	pgm_error_t *error = NULL;
 	char network[64], group[INET_ADDRSTRLEN];
+	const char *failed;
 
 	if (!pgm_init(&error))
 		complain("pgm_init", error);
@@ -91,23 +93,9 @@ static void open_socket(const struct job *job, char side)
 	if (!pgm_gsi_create_from_data(&name.sa_addr.gsi, (const void *)&(pid_t){ getpid() },
 				      sizeof(pid_t)))
 		complain("pgm_gsi_create_from_data", NULL);
-	memset(&interface, 0, sizeof(interface));
-	interface.ir_interface = where->ai_recv_addrs[0].gsr_interface;
-	memcpy(&interface.ir_address, &where->ai_send_addrs[0].gsr_addr,
-	       sizeof(interface.ir_address));
-	if (!pgm_bind3(sock, &name, sizeof(name), &interface, sizeof(interface), &interface,
-		       sizeof(interface), &error))
-		complain("pgm_bind3", error);
-	for (unsigned int n = 0; n < where->ai_recv_addrs_len; n++)
-		if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_JOIN_GROUP, &where->ai_recv_addrs[n],
-				    sizeof(struct pgm_group_source_req)))
-			complain("PGM_JOIN_GROUP", NULL);
-	if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_SEND_GROUP, &where->ai_send_addrs[0],
-			    sizeof(struct pgm_group_source_req)))
-		complain("PGM_SEND_GROUP", NULL);
-	pgm_freeaddrinfo(where);
-	if (!pgm_connect(sock, &error))
-		complain("pgm_connect", error);
+	failed = bind_and_connect(sock, &name, where, &error);
+	if (failed)
+		complain(failed, error);
 }
 
 static int remaining(int option)
