@@ -129,6 +129,34 @@ def of_a_source(lan):
         return broken(seen.packets, host.address)
 
 
+def of_a_silent_source(lan):
+    """What OpenPGM breaks as a source that repairs after its last heartbeat."""
+    host = lan.hosts[0]
+    with Probe(lan.hosts[1], pgm.PORT) as probe, Peer("source", host, ambient_spm=30_000_000) as source:
+        source.send(b"one")
+        probe.wait(wire.ODATA)
+        while probe.fresh(1.2):
+            pass
+        gsi, port = source.tsi[:6], int.from_bytes(source.tsi[6:], "big")
+        session = wire.Session(host.address, pgm.GROUP, pgm.PORT, port, gsi)
+        probe.send(session.nak(wire.NAK, 0), host.address)
+        probe.wait(wire.NCF)
+        other = probe.source()
+
+        def repaired():
+            # It confirms, and repairs when anything else comes or is due.
+            other.spm(0, 0xFFFFFFFF)
+            return probe.all(wire.RDATA)
+
+        ktap.wait_for(repaired, "a repair", interval=0.1)
+        probe.silence(1.2, wire.SPM)
+        # Only because it is asked to.
+        probe.send(session.spmr(), host.address)
+        probe.wait(wire.SPM)
+        packets = sorted(probe.heard + probe.sent, key=lambda packet: packet.time)
+        return broken(packets, host.address)
+
+
 def of_a_receiver(lan):
     """What OpenPGM breaks as a receiver whose NAKs nobody answers."""
     address = lan.hosts[1].address
@@ -155,7 +183,7 @@ def of_a_receiver(lan):
 def test_excuses():
     """Each rule that OpenPGM need not keep in other tests is one that it breaks, and there is no other."""
     with net.shared(5) as lan:
-        found = of_a_source(lan) | of_a_receiver(lan)
+        found = of_a_source(lan) | of_a_silent_source(lan) | of_a_receiver(lan)
     ktap.note(sorted(found))
     wanted = set(openpgm.QUIRKS)
     if variant.now() != variant.V4:

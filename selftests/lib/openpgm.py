@@ -27,6 +27,7 @@ QUIRKS = {
     "OPT-31": "a NAK list has its numbers in the order in which they are due",
     "ADDR-01": "no Router Alert unless PGM_IP_ROUTER_ALERT is set",
     "NAK-16": "each NAK list is followed by a NAK of its first number",
+    "SRC-10": "after a repair the next SPM comes when it was due before",
 }
 
 _serial = itertools.count()
