@@ -91,7 +91,7 @@ class Host:
         return self._home.stack
 
     def joined(self, group):
-        """Is it a member of the group on any device?"""
+        """How often it is a member of the group, on all devices."""
         with self:
             if ":" in group:
                 wanted = socket.inet_pton(socket.AF_INET6, group).hex()
@@ -100,7 +100,8 @@ class Host:
                 wanted = socket.inet_aton(group)[::-1].hex().upper()
                 table = "igmp"
             with open(f"/proc/thread-self/net/{table}", encoding="ascii") as file:
-                return wanted in file.read()
+                rows = [line.split() for line in file]
+            return sum(int(row[row.index(wanted) + 1]) for row in rows if wanted in row)
 
     def sysctl(self, path, value):
         """Writes /proc/sys/PATH as this host sees it."""

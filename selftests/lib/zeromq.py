@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 
@@ -60,11 +61,27 @@ def parts(text):
     return [re.sub(rb"\\(?:x..|[tnr\\])", byte, part) for part in text.encode().split(b"\t")]
 
 
+def frame(part, more=False):
+    """A part of a message on the wire (ZMTP 1.0)."""
+    length = len(part) + 1
+    size = bytes([length]) if length < 255 else b"\xff" + struct.pack("!Q", length)
+    return size + bytes([more]) + part
+
+
+def packet(number, size):
+    """A message that fits in one packet, as ZeroMQ sends it: the offset of its beginning, and its parts."""
+    *first, last = message(number, size)
+    return b"\0\0" + b"".join(frame(part, True) for part in first) + frame(last)
+
+
 class Peer:
     """A process with ZeroMQ on a host. It serves several cases: to start one takes seconds."""
 
     def __init__(self, host, dropin, before=()):
-        environment = os.environ | ({"LD_LIBRARY_PATH": LIBRARY} if dropin else {})
+        # What OpenPGM warns of goes to standard output, where the answers are.
+        environment = os.environ | {"PGM_MIN_LOG_LEVEL": "ERROR"}
+        if dropin:
+            environment["LD_LIBRARY_PATH"] = LIBRARY
         self.process = host.popen(
             *before,
             sys.executable,
@@ -75,15 +92,23 @@ class Peer:
             env=environment,
         )
 
-    def order(self, answer, **order):
-        """Gives an order and waits for the answer."""
+    def tell(self, **order):
+        """Gives an order."""
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
+
+    def order(self, answer, **order):
+        """Gives an order and waits for the answer."""
+        self.tell(**order)
         self.expect(answer)
 
-    def expect(self, answer):
+    def answer(self):
         """Waits for an answer."""
-        ktap.equal(self.process.stdout.readline().strip(), answer)
+        return self.process.stdout.readline().strip()
+
+    def expect(self, answer):
+        """Waits for this answer."""
+        ktap.equal(self.answer(), answer)
 
     def libraries(self):
         """The files that it has mapped."""
