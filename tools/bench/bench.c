@@ -512,7 +512,7 @@ int main(int argc, char **argv)
 	tx = processor_time(pids[0]);
 	for (unsigned int n = 1; n <= job.receivers; n++)
 		rx += processor_time(pids[n]);
-	free = free_memory();
+	free = hold ? free_memory() : 0;
 	if (write(orders[1], "go", 1) != 1)
 		die("write");
 	await('C', hold ? 0 : job.receivers, 'D', 1);
@@ -521,7 +521,7 @@ int main(int argc, char **argv)
 	else if (hold)
 		/* Until no packet is in the source's window any more. */
 		sleep(3);
-	free -= free_memory();
+	free -= hold ? free_memory() : 0;
 	tx = processor_time(pids[0]) - tx;
 	rx = -rx;
 	for (unsigned int n = 1; n <= job.receivers; n++)

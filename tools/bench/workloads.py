@@ -67,7 +67,7 @@ MACHINES = {
     "norm": "norm",
 }
 # What runs if nobody says what. The others were not yet seen to their end.
-USUAL = ("messages", "batches", "bridge", "latency", "loss", "memory")
+USUAL = ("messages", "batches", "bridge", "latency", "loss")
 # The same row twice, first and last in each machine.
 CONTROL = words(size=1024, count=2000)
 # Two thousand messages a second, with the settings that sockets have by themselves.
