@@ -68,8 +68,8 @@ MACHINES = {
 }
 # What runs if nobody says what. The others were not yet seen to their end.
 USUAL = ("messages", "batches", "bridge", "latency", "loss")
-# The same row twice, first and last in each machine.
-CONTROL = words(size=1024, count=2000)
+# The same row twice, first and last in each machine; long, as now and then the kernel does something else.
+CONTROL = words(size=1024, count=6000)
 # Two thousand messages a second, with the settings that sockets have by themselves.
 PACED = {"rate": 2000, "tuned": 0}
 # Messages of 1 KB a second that a link of 40 Mbit/s takes, with all headers.
