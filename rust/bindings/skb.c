@@ -137,15 +137,20 @@ static const skb_frag_t *parts_of(const struct pgm_tsdu *tsdu, skb_frag_t *one)
 
 void pgm_share_tsdu(struct sk_buff *to, const struct pgm_tsdu *from)
 {
-	skb_frag_t one;
-	const skb_frag_t *part = parts_of(from, &one);
-	unsigned int i;
+	struct skb_shared_info *shared = skb_shinfo(to);
+	const skb_frag_t *part = from->at;
 
-	for (i = 0; i < from->count; i++) {
-		skb_shinfo(to)->frags[i] = part[i];
-		skb_frag_ref(to, i);
+	if (from->count == 1) {
+		skb_frag_fill_page_desc(shared->frags, from->at, from->offset,
+					from->len);
+		get_page(from->at);
+	} else {
+		for (unsigned int i = 0; i < from->count; i++) {
+			shared->frags[i] = part[i];
+			get_page(skb_frag_page(part + i));
+		}
 	}
-	skb_shinfo(to)->nr_frags = i;
+	shared->nr_frags = from->count;
 	skb_len_add(to, from->len);
 }
 

@@ -91,8 +91,8 @@ impl<T: Default, H: Heap> Paged<T, H> {
         self.capacity
     }
 
-    /// Makes the slot at `index` exist.
-    pub(crate) fn ensure(&mut self, index: u32) -> Result<(), NoMemory> {
+    /// The slot at `index`, which exists from now on.
+    pub(crate) fn ensure(&mut self, index: u32) -> Result<&mut T, NoMemory> {
         step();
         if index >= self.capacity {
             return Err(NoMemory);
@@ -106,8 +106,8 @@ impl<T: Default, H: Heap> Paged<T, H> {
         let page = allocated::<_, H>(&mut block.pages, pages)?
             .get_mut(page_of(index))
             .ok_or(NoMemory)?;
-        allocated::<_, H>(&mut page.slots, place(PAGE))?;
-        Ok(())
+        let slots = allocated::<_, H>(&mut page.slots, place(PAGE))?;
+        slots.get_mut(slot_of(index)).ok_or(NoMemory)
     }
 
     pub(crate) fn get(&self, index: u32) -> Option<&T> {

@@ -43,20 +43,14 @@ impl<T, H: Heap> Ring<T, H> {
     /// Makes a later [`Ring::put`] at `sqn` certain to succeed.
     pub fn reserve(&mut self, sqn: Sqn) -> Result<(), NoMemory> {
         let index = self.index(sqn);
-        self.slots.ensure(index)
+        self.slots.ensure(index).map(|_| ())
     }
 
     /// Stores `value`; what was there is dropped.
     pub fn put(&mut self, sqn: Sqn, value: T) -> Result<(), NoMemory> {
-        self.reserve(sqn)?;
         let index = self.index(sqn);
-        match self.slots.get_mut(index) {
-            Some(slot) => {
-                *slot = Some(value);
-                Ok(())
-            }
-            None => Err(NoMemory),
-        }
+        *self.slots.ensure(index)? = Some(value);
+        Ok(())
     }
 
     /// The slot of `sqn`, which the caller knows to be inside its window.
