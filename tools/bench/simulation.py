@@ -21,7 +21,8 @@ def reached(found):
         rows = [row for row in found["recovery"] if row["loss"] == loss and _usual(row) and row["receivers"] in FEW]
         if rows:
             value = max(row["naks_per_loss"] for row in rows)
-            yield goals.Goal(f"NAKs a distinct loss, 4 to 64 receivers, {loss}, simulated", value, 1.1, 0.5)
+            most = max(row["receivers"] for row in rows)
+            yield goals.Goal(f"NAKs a distinct loss, 4 to {most} receivers, {loss}, simulated", value, 1.1, 0.5)
 
 
 def _losses(found):
