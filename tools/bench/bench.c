@@ -507,7 +507,11 @@ int main(int argc, char **argv)
 	for (unsigned int n = 0; n < job.receivers; n++)
 		if (!shared->receivers[n].warm)
 			die("the first messages did not arrive");
-	usleep(300000);
+	if (hold == RECEIVER)
+		/* Until the first messages have left the source's window as well. */
+		sleep(3);
+	else
+		usleep(300000);
 	read_others(&before, pids, 1 + job.receivers);
 	tx = processor_time(pids[0]);
 	for (unsigned int n = 1; n <= job.receivers; n++)

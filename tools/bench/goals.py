@@ -54,6 +54,11 @@ def weight(figure):
     return figure["held"] / figure["messages"] / figure["size"]
 
 
+def lightest(figure):
+    """What weight() cannot be below: PGM's header of data is kept as well, or room for it."""
+    return 1 + 24 / figure["size"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """One of them; value and must and aim of the same unit."""

@@ -22,6 +22,8 @@ def noise(figures, machine, rows):
         figure = figures[row.id]
         if row.group in WHOLE and min(figure["got"]) < figure["messages"]:
             return f"{row.id}: only {min(figure['got'])} of {figure['messages']} messages arrived"
+        if row.group == "memory" and not row.twin and goals.weight(figure) < goals.lightest(figure):
+            return f"{row.id}: {goals.weight(figure):.3f} bytes of memory a byte, less than what was kept"
     return None
 
 

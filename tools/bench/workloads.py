@@ -104,10 +104,10 @@ def _rows():
             yield Row("overload", kind, f"{percent}%", size, f"link {LINK}")
     for kind in ("udp", "pgm", "pgm-udp"):
         # The window of the source has passed when the receiver's memory is read.
-        yield Row("memory", kind, "receiver", words(size=1024, count=16000, hold=2, rate=10000))
+        yield Row("memory", kind, "receiver", words(size=1024, count=16000, hold=2, rate=10000), "alone")
         if kind != "udp":
             held = words(size=1024, count=16000, hold=1, receivers=0, window=5000)
-            yield Row("memory", kind, "source", held)
+            yield Row("memory", kind, "source", held, "alone")
 
 
 ROWS = list(_rows())
