@@ -94,6 +94,18 @@ impl Outcome {
             *self.discards.entry(name).or_default() += count;
         }
     }
+
+    /// The recovery times, in RTTs, that so many permille of them do not exceed.
+    pub(crate) fn recovery_rtts<const N: usize>(&self, permille: [usize; N]) -> [f64; N] {
+        let mut times = self.recoveries.clone();
+        times.sort_unstable();
+        permille.map(|part| {
+            let place = (times.len() * part / 1_000).min(times.len().saturating_sub(1));
+            times
+                .get(place)
+                .map_or(0.0, |time| f64::from(*time) / 100.0)
+        })
+    }
 }
 
 /// `a / b`, 0 if there is nothing to divide by.
@@ -107,16 +119,9 @@ pub(crate) fn ratio(a: u64, b: u64) -> f64 {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut times = self.recoveries.clone();
-        times.sort_unstable();
-        let at = |part: usize| {
-            let place = (times.len() * part / 1000).min(times.len().saturating_sub(1));
-            times
-                .get(place)
-                .map_or(0.0, |time| f64::from(*time) / 100.0)
-        };
-        let total: u64 = times.iter().map(|time| u64::from(*time)).sum();
-        let mean = ratio(total, times.len() as u64) / 100.0;
+        let total: u64 = self.recoveries.iter().map(|time| u64::from(*time)).sum();
+        let mean = ratio(total, self.recoveries.len() as u64) / 100.0;
+        let [median, p99, max] = self.recovery_rtts([500, 990, 1_000]);
         write!(f, "{:<34}{:>14}", "seeds", self.runs)?;
         let mut row = |name: &str, value: String| write!(f, "\n{name:<34}{value:>14}");
         row("receivers", self.receivers.to_string())?;
@@ -127,7 +132,7 @@ impl fmt::Display for Outcome {
         row("SQNs reported as lost", self.unrecovered.to_string())?;
         row("receivers closed by FIN", self.closed.to_string())?;
         row("  data packets lost on the way", self.losses.to_string())?;
-        row("    of them recovered", times.len().to_string())?;
+        row("    of them recovered", self.recoveries.len().to_string())?;
         row("    under ample windows", self.ample_losses.to_string())?;
         let unrecovered = self.ample_unrecovered;
         row("      of them unrecovered", unrecovered.to_string())?;
@@ -136,9 +141,9 @@ impl fmt::Display for Outcome {
         let sqns = ratio(self.nak_sqns, self.losses);
         row("  NAKed SQNs per lost packet", format!("{sqns:.3}"))?;
         row("  recovery time in RTT: mean", format!("{mean:.2}"))?;
-        row("  recovery time in RTT: median", format!("{:.2}", at(500)))?;
-        row("  recovery time in RTT: p99", format!("{:.2}", at(990)))?;
-        row("  recovery time in RTT: max", format!("{:.2}", at(1000)))?;
+        row("  recovery time in RTT: median", format!("{median:.2}"))?;
+        row("  recovery time in RTT: p99", format!("{p99:.2}"))?;
+        row("  recovery time in RTT: max", format!("{max:.2}"))?;
         row(
             "worst call of an engine: steps",
             self.worst_steps.to_string(),

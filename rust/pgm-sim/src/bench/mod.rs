@@ -325,17 +325,9 @@ pub struct Figures {
 impl Figures {
     /// Those of an outcome.
     pub fn of(outcome: &Outcome) -> Self {
-        let mut times = outcome.recoveries.clone();
-        times.sort_unstable();
-        let rtt = |permille: usize| {
-            let place = (times.len() * permille / 1_000).min(times.len().saturating_sub(1));
-            times
-                .get(place)
-                .map_or(0.0, |time| f64::from(*time) / 100.0)
-        };
         let age = |permille| outcome.ages.quantile(permille) as f64 / 1_000.0;
         Self {
-            rtts: [rtt(500), rtt(990)],
+            rtts: outcome.recovery_rtts([500, 990]),
             age: [age(500), age(990)],
             naks: ratio(outcome.naks_at_source, outcome.odata_missed),
             wire: ratio(outcome.odata + outcome.rdata, outcome.odata),

@@ -69,6 +69,13 @@ pub fn measure(most: u32, jobs: usize) -> Result<Report, String> {
     })
 }
 
+/// What both forms of the first table say of a row.
+fn columns(row: &Recovery, figures: &Figures) -> [f64; 8] {
+    let ([rtt50, rtt99], [age50, age99]) = (figures.rtts, figures.age);
+    let (naks, wire, ncfs) = (figures.naks, figures.wire, figures.ncfs);
+    [rtt50, rtt99, age50, age99, naks, wire, row.bound(), ncfs]
+}
+
 impl Report {
     /// For people.
     pub fn table(&self) -> String {
@@ -77,22 +84,15 @@ impl Report {
              NAKs/loss | data/message  bound | NCFs/message | losses\n",
         );
         for (row, figures) in &self.recoveries {
+            let [rtt50, rtt99, age50, age99, naks, wire, bound, ncfs] = columns(row, figures);
             let _ = writeln!(
                 text,
-                "{:<12} {:>3} {:>10} {:>7.2} | {:>16.2} {:>6.2} | {:>10.2} {:>6.2} | {:>9.3} | \
-                 {:>12.3} {:>6.3} | {:>12.3} | {:>6}",
+                "{:<12} {:>3} {:>10} {:>7.2} | {rtt50:>16.2} {rtt99:>6.2} | {age50:>10.2} \
+                 {age99:>6.2} | {naks:>9.3} | {wire:>12.3} {bound:>6.3} | {ncfs:>12.3} | {:>6}",
                 row.loss.name(),
                 row.ppm as f64 * 100.0 / MILLION as f64,
                 row.receivers,
                 row.rtt.nanos() as f64 / 1e6,
-                figures.rtts[0],
-                figures.rtts[1],
-                figures.age[0],
-                figures.age[1],
-                figures.naks,
-                figures.wire,
-                row.bound(),
-                figures.ncfs,
                 figures.losses,
             );
         }
@@ -117,24 +117,17 @@ impl Report {
     /// For programs.
     pub fn json(&self) -> String {
         let recoveries = self.recoveries.iter().map(|(row, figures)| {
+            let [rtt50, rtt99, age50, age99, naks, wire, bound, ncfs] = columns(row, figures);
             format!(
                 "{{\"loss\":\"{}\",\"loss_ppm\":{},\"receivers\":{},\"rtt_us\":{},\
-                 \"recovery_rtts_p50\":{:.2},\"recovery_rtts_p99\":{:.2},\
-                 \"age_ms_p50\":{:.3},\"age_ms_p99\":{:.3},\"naks_per_loss\":{:.4},\
-                 \"data_per_message\":{:.4},\"arq_bound\":{:.4},\"ncfs_per_message\":{:.4},\
-                 \"losses\":{}}}",
+                 \"recovery_rtts_p50\":{rtt50:.2},\"recovery_rtts_p99\":{rtt99:.2},\
+                 \"age_ms_p50\":{age50:.3},\"age_ms_p99\":{age99:.3},\
+                 \"naks_per_loss\":{naks:.4},\"data_per_message\":{wire:.4},\
+                 \"arq_bound\":{bound:.4},\"ncfs_per_message\":{ncfs:.4},\"losses\":{}}}",
                 row.loss.name(),
                 row.ppm,
                 row.receivers,
                 row.rtt.micros(),
-                figures.rtts[0],
-                figures.rtts[1],
-                figures.age[0],
-                figures.age[1],
-                figures.naks,
-                figures.wire,
-                row.bound(),
-                figures.ncfs,
                 figures.losses,
             )
         });

@@ -50,6 +50,15 @@ fn recover(rig: &mut Rig, sqn: u32) -> Duration {
     waited
 }
 
+/// A receiver that has asked so often and knows the round trip, and the next packet to lose.
+fn acquainted(recoveries: u32) -> (Rig, u32) {
+    let mut rig = joined(false);
+    for n in 0..recoveries {
+        recover(&mut rig, 2 + 3 * n);
+    }
+    (rig, 2 + 3 * recoveries)
+}
+
 // req: NAK-01
 #[test]
 fn who_is_alone_soon_asks_at_once() {
@@ -75,12 +84,7 @@ fn a_source_on_the_link_is_asked_sooner() {
 // req: NAK-03 NAK-16
 #[test]
 fn company_makes_naks_wait_for_it() {
-    let mut rig = joined(false);
-    let mut sqn = 2;
-    for _ in 0..10 {
-        recover(&mut rig, sqn);
-        sqn += 3;
-    }
+    let (mut rig, mut sqn) = acquainted(10);
     // Somebody else asks first, ten times.
     for _ in 0..10 {
         rig.odata(sqn + 1).unwrap();
@@ -106,10 +110,7 @@ fn company_makes_naks_wait_for_it() {
 // req: NAK-03 NAK-16
 #[test]
 fn who_is_always_forestalled_soon_waits_but_not_for_ever_longer() {
-    let mut rig = joined(false);
-    for n in 0..10 {
-        recover(&mut rig, 2 + 3 * n);
-    }
+    let (mut rig, _) = acquainted(10);
     let mut intervals = Vec::new();
     for _ in 0..64 {
         rig.rx.back_off.has_company(Some(Duration::ZERO));
@@ -129,12 +130,7 @@ fn who_is_always_forestalled_soon_waits_but_not_for_ever_longer() {
 // req: NAK-05 NAK-09
 #[test]
 fn repetitions_follow_the_round_trip_and_double() {
-    let mut rig = joined(false);
-    let mut sqn = 2;
-    for _ in 0..20 {
-        recover(&mut rig, sqn);
-        sqn += 3;
-    }
+    let (mut rig, sqn) = acquainted(20);
     let mut at = lose(&mut rig, sqn);
     let mut waits = Vec::new();
     for _ in 0..10 {
@@ -152,12 +148,7 @@ fn repetitions_follow_the_round_trip_and_double() {
 #[test]
 fn an_interval_that_a_parent_advertises_holds_until_it_says_nothing() {
     use pgm_wire::NakBoIvl;
-    let mut rig = joined(false);
-    let mut sqn = 2;
-    for _ in 0..10 {
-        recover(&mut rig, sqn);
-        sqn += 3;
-    }
+    let (mut rig, sqn) = acquainted(10);
     let told = SpmOptions {
         nak_bo_ivl: Some(NakBoIvl {
             micros: 100_000,
@@ -176,12 +167,7 @@ fn an_interval_that_a_parent_advertises_holds_until_it_says_nothing() {
 // req: NAK-17
 #[test]
 fn what_is_due_within_a_round_trip_goes_into_one_list() {
-    let mut rig = joined(false);
-    let mut sqn = 2;
-    for _ in 0..10 {
-        recover(&mut rig, sqn);
-        sqn += 3;
-    }
+    let (mut rig, mut sqn) = acquainted(10);
     for _ in 0..4 {
         rig.rx.back_off.has_company(None);
     }
