@@ -219,11 +219,14 @@ def test_unreached():
         sock.send(MESSAGE)
         probe.wait(wire.SPM, lead=0)
         while not probe.all(wire.NCF, destination=probe.host.address):
-            assert len(probe.all(wire.NCF)) <= 32, "all NCFs are multicast"
-            probe.capture.wait(0.02)
+            known = len(probe.all(wire.NCF))
+            assert known <= 32, "all NCFs are multicast"
             nak(probe, session, 0)
+            ktap.wait_for(lambda n=known: len(probe.all(wire.NCF)) > n, "its NCF", interval=0.002)
+            # Closer together than 10 ms NAKs may have crossed an NCF, and do not count.
+            time.sleep(0.011)
         ncfs = probe.all(wire.NCF)
-        assert len(ncfs) > 16, "a few duplicates are no failure"
+        ktap.equal(len(ncfs), 33, "NCFs")
         last = probe.wait(wire.NCF, destination=probe.host.address)
         assert wire.OPT_NBR_UNREACH in last.options
         ktap.equal(wire.text(last.options[wire.OPT_PATH_NLA][4:]), session.address)
