@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::receiver::{Ceilings, Usage};
+use pgm_core::receiver::{Ceilings, Room, Usage};
 use pgm_core::settings::{self, Setting};
 use pgm_core::Discard;
 
@@ -251,6 +251,7 @@ pub(crate) fn set_ceilings(sk: &mut Locked<'_>) {
     let (sessions, all_sessions) = ceiling(sk, &settings::SESSIONS_MAX, |totals| &totals.sessions);
     let (naks, all_naks) = ceiling(sk, &settings::NAK_STATES_MAX, |totals| &totals.naks);
     let ceilings = Ceilings {
+        room: room(sk),
         sessions: left(own.sessions, sessions, all_sessions),
         naks: left(own.naks, naks, all_naks),
         naks_unproven: left(own.naks, naks / 2, all_naks),
@@ -259,6 +260,36 @@ pub(crate) fn set_ceilings(sk: &mut Locked<'_>) {
         Receive::Session(session) => session.set_ceilings(&ceilings),
         Receive::Datagram(peers) => peers.set_ceilings(ceilings),
         Receive::Idle | Receive::Listener(_) => {}
+    }
+}
+
+/// A data packet of `truesize` bytes was kept.
+pub(crate) fn note_size(sk: &mut Locked<'_>, truesize: u32) {
+    sk.typical = match sk.typical {
+        0 => truesize,
+        old => old.saturating_sub(old / 8).saturating_add(truesize / 8),
+    };
+}
+
+/// How many packets of the usual size would be taken, see [`crate::input`].
+fn room(sk: &Locked<'_>) -> Room {
+    if sk.typical == 0 {
+        return Room::NONE;
+    }
+    // SAFETY: The lock is held.
+    let (used, limit, unread) = unsafe {
+        let sock = sk.sock();
+        let unread = !b::pgm_receive_empty(sock);
+        (b::pgm_rmem_alloc(sock), (*sock).sk_rcvbuf, unread)
+    };
+    let packets = |limit: i32| {
+        let left = u32::try_from(limit.saturating_sub(used)).unwrap_or(0);
+        u16::try_from(left.checked_div(sk.typical).unwrap_or(0)).unwrap_or(u16::MAX)
+    };
+    let gaps = if unread { limit } else { limit.saturating_mul(2) };
+    Room {
+        gaps: packets(gaps),
+        beyond: packets(limit),
     }
 }
 

@@ -577,6 +577,31 @@ pub(crate) fn congested(sk: &Locked<'_>) -> bool {
     }
 }
 
+/// Whether something is not asked for only because there is no memory for it.
+pub(crate) fn lacks_room(sk: &State) -> bool {
+    match &sk.receive {
+        Receive::Session(session) => session.lacks_room(),
+        Receive::Datagram(peers) => peers.lacks_room(),
+        Receive::Idle | Receive::Listener(_) => false,
+    }
+}
+
+/// If that is over, the next turn goes on. To look after each message would cost more than it gains.
+pub(crate) fn make_room(sk: &mut Locked<'_>) -> bool {
+    // SAFETY: The lock is held.
+    let unread = unsafe {
+        let sock = sk.sock();
+        b::pgm_rmem_alloc(sock) > (*sock).sk_rcvbuf / 2 && !b::pgm_receive_empty(sock)
+    };
+    if unread || !lacks_room(sk) {
+        return false;
+    }
+    if let Receive::Datagram(peers) = &mut sk.receive {
+        peers.make_room();
+    }
+    true
+}
+
 /// Tells the engine whether repairs may be asked for.
 pub(crate) fn note_congestion(sk: &mut Locked<'_>) {
     let congested = congested(sk);

@@ -153,6 +153,9 @@ fn pass(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, more: bool) -
         return Some(skb);
     }
     skb.keep(this);
+    if sk.typical == 0 {
+        sk.typical = skb.truesize();
+    }
     let now = timer::now();
     let Receive::Session(session) = &mut sk.receive else {
         return Some(skb);
@@ -394,5 +397,6 @@ fn admit(
     // The payload is what follows, to the end: the parser saw to that.
     skb.pull(packet.header_len())?;
     skb.keep(sk.as_ptr());
+    account::note_size(sk, skb.truesize());
     Ok(Ok(skb))
 }

@@ -114,7 +114,7 @@ unsafe fn take(sk: *mut b::sock, len: usize, flags: u32, timeo: &mut c_long) -> 
             skb,
             info,
             rcvinfo: state.options.numbers.get(&settings::RECVRCVINFO) != 0,
-            throttled: state.throttled,
+            throttled: state.throttled || engine::lacks_room(&state),
         })
     }
 }
@@ -362,8 +362,13 @@ pub(crate) fn next_len(sk: &Locked<'_>) -> c_int {
 
 /// The reader made room: go on asking for what is missing.
 fn refill(sk: &mut Locked<'_>) {
-    if sk.throttled && !engine::congested(sk) {
-        engine::note_congestion(sk);
-        engine::turn(sk, timer::now());
+    if engine::congested(sk) {
+        return;
     }
+    if sk.throttled {
+        engine::note_congestion(sk);
+    } else if !engine::make_room(sk) {
+        return;
+    }
+    engine::turn(sk, timer::now());
 }

@@ -144,6 +144,8 @@ pub(crate) struct State {
     pub(crate) ended: bool,
     /// The engine was told that the reader is behind.
     pub(crate) throttled: bool,
+    /// Memory that a data packet takes, of late.
+    pub(crate) typical: u32,
     /// The window as it was traced last.
     pub(crate) traced: Option<Edges>,
     /// close() was called: the source repairs until it is done, but no longer than this.
@@ -202,6 +204,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         cork: Cork::default(),
         ended: false,
         throttled: false,
+        typical: 0,
         traced: None,
         closing: None,
         account: Account::default(),

@@ -41,7 +41,7 @@ pub use join::starts_reception;
 pub use peers::{Peers, Way};
 pub use refused::Refused;
 pub use stats::ReceiverStats;
-pub use usage::{Ceilings, Usage};
+pub use usage::{Ceilings, Room, Usage};
 
 use crate::discard::Discard;
 use crate::memory::Heap;

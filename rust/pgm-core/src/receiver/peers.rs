@@ -63,7 +63,9 @@ pub struct Peers<P, H: Heap> {
     naks_limited: u64,
     timers: Deadlines<H>,
     congested: bool,
-    /// The next entry to be told about `congested`.
+    /// A session waited for memory since [`Peers::make_room`].
+    cramped: bool,
+    /// The next entry to be told about `congested`, or that there is memory.
     sweep: Option<u32>,
 }
 
@@ -89,6 +91,7 @@ impl<P, H: Heap> Peers<P, H> {
             naks_limited: 0,
             timers: Deadlines::new(entries),
             congested: false,
+            cramped: false,
             sweep: None,
         }
     }
@@ -117,6 +120,7 @@ impl<P, H: Heap> Peers<P, H> {
         self.naks_limited = self.naks_limited.saturating_add(limited.into());
         self.usage.subtract(before);
         self.usage.add(after);
+        self.cramped |= receiver.lacks_room();
         if is_proven && !proven {
             self.table.unqueue(Queue::Unproven, index);
         }
@@ -429,8 +433,23 @@ impl<P, H: Heap> Peers<P, H> {
     pub fn set_congested(&mut self, _now: Instant, congested: bool) {
         if self.congested != congested {
             self.congested = congested;
-            self.sweep = (self.table.used() > 0).then_some(0);
+            self.tell_all();
         }
+    }
+
+    /// Whether a session waited for memory, see [`Receiver::lacks_room`].
+    pub const fn lacks_room(&self) -> bool {
+        self.cramped
+    }
+
+    /// There is memory again: every session goes on asking.
+    pub fn make_room(&mut self) {
+        self.cramped = false;
+        self.tell_all();
+    }
+
+    fn tell_all(&mut self) {
+        self.sweep = (self.table.used() > 0).then_some(0);
     }
 
     /// The owner's ceilings for all sessions together, for the calls that follow.

@@ -19,7 +19,7 @@ use crate::deadlines::{Deadlines, Position, Positions};
 use crate::discard::Discard;
 use crate::memory::{Heap, NoMemory};
 use crate::receiver::nak::{Missing, NakStates};
-use crate::receiver::{Data, Place, STEPS};
+use crate::receiver::{Data, Place, Room, STEPS};
 use crate::ring::Ring;
 use crate::time::Instant;
 
@@ -124,9 +124,9 @@ pub(super) struct Window<P, H: Heap> {
     pub(super) end: Sqn,
     /// Missing numbers below this are lost in the network, not late (§6.3).
     pub(super) sure: Sqn,
-    /// The highest number received, and the second highest.
+    /// The highest number received, and the second highest: the same one if there is no other.
     highest: Option<Sqn>,
-    second: Option<Sqn>,
+    second: Sqn,
     /// Slots that hold data, slots given up, and slots of missing numbers.
     held: u32,
     lost: u32,
@@ -136,6 +136,8 @@ pub(super) struct Window<P, H: Heap> {
     pieces: u32,
     /// What `absent` must not exceed, if that is less than [`MISSING_MAX`].
     absent_max: u16,
+    /// How many more data packets the owner has memory for.
+    room: Room,
     /// APDUs that may leave in the order of arrival, by their first number, and how many ever might.
     whole: Deadlines<H>,
     arrived: u64,
@@ -177,13 +179,14 @@ impl<P, H: Heap> Window<P, H> {
             end: zero,
             sure: zero,
             highest: None,
-            second: None,
+            second: zero,
             held: 0,
             lost: 0,
             absent: 0,
             passed: 0,
             pieces: 0,
             absent_max: u16::MAX,
+            room: Room::NONE,
             arrived: 0,
             open: false,
             proven: false,
@@ -251,6 +254,11 @@ impl<P, H: Heap> Window<P, H> {
         self.absent_max = max;
     }
 
+    /// What is asked for has to fit.
+    pub(super) fn limit_room(&mut self, room: Room) {
+        self.room = room;
+    }
+
     /// Obeys an advertised trailing edge (§3.4, §16: whatever the jump), if it is news.
     pub(super) fn advance(&mut self, trail: Sqn) {
         if !newer(trail, self.trail) {
@@ -266,10 +274,9 @@ impl<P, H: Heap> Window<P, H> {
                 *edge = trail;
             }
         }
-        for old in [&mut self.highest, &mut self.second] {
-            if old.is_some_and(|old| newer(trail, old)) {
-                *old = None;
-            }
+        self.highest = self.highest.filter(|highest| !newer(trail, *highest));
+        if newer(trail, self.second) {
+            self.second = self.highest.unwrap_or(self.second);
         }
     }
 
@@ -293,22 +300,19 @@ impl<P, H: Heap> Window<P, H> {
     /// Data packet `sqn` came: two packets above a missing one mean that it is lost, not late
     /// (§6.3: "after the reception of N packets", N = 2).
     pub(super) fn came(&mut self, sqn: Sqn) {
-        match (self.highest, self.second) {
-            (None, _) => self.highest = Some(sqn),
-            (Some(highest), _) if newer(sqn, highest) => {
-                self.second = Some(highest);
-                self.highest = Some(sqn);
-            }
-            (Some(highest), None) if sqn != highest => self.second = Some(sqn),
-            (Some(highest), Some(second)) if sqn != highest && newer(sqn, second) => {
-                self.second = Some(sqn);
-            }
-            _ => {}
+        let Some(highest) = self.highest else {
+            self.highest = Some(sqn);
+            self.second = sqn;
+            return;
+        };
+        if newer(sqn, highest) {
+            self.second = highest;
+            self.highest = Some(sqn);
+        } else if sqn != highest && (self.second == highest || newer(sqn, self.second)) {
+            self.second = sqn;
         }
-        if let Some(second) = self.second {
-            if newer(second, self.sure) {
-                self.sure = second;
-            }
+        if Some(self.second) != self.highest && newer(self.second, self.sure) {
+            self.sure = self.second;
         }
     }
 
@@ -541,8 +545,31 @@ impl<P, H: Heap> Window<P, H> {
         empty
     }
 
+    /// Whether there is memory for one more missing number, of which `front` is the next. One is always
+    /// asked for: what delivery waits for is taken even if memory is short.
+    fn has_room(&self) -> bool {
+        let is_gap = self
+            .highest
+            .is_some_and(|highest| newer(highest, self.front));
+        let room = if is_gap {
+            self.room.gaps
+        } else {
+            self.room.beyond
+        };
+        self.absent < u32::from(room).max(1)
+    }
+
     /// Whether missing numbers wait for slots that the window could give them.
     pub(super) fn wants_slots(&self) -> bool {
+        self.has_room() && self.lacks_slots()
+    }
+
+    /// Whether they wait for nothing but the owner's memory.
+    pub(super) fn lacks_room(&self) -> bool {
+        !self.has_room() && self.lacks_slots()
+    }
+
+    fn lacks_slots(&self) -> bool {
         newer(self.end, self.front)
             && self.front.since(self.commit) < self.ring.capacity()
             && self.absent < MISSING_MAX

@@ -45,6 +45,25 @@ impl Usage {
     }
 }
 
+/// How many data packets an owner has memory for, those counted that are asked for already. What is
+/// refused when it comes was asked for in vain, and takes the place of a repair that would have been of
+/// use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Of packets older than the newest that came: data that is here waits for them.
+    pub gaps: u16,
+    /// Of newer ones.
+    pub beyond: u16,
+}
+
+impl Room {
+    /// No bound.
+    pub const NONE: Self = Self {
+        gaps: u16::MAX,
+        beyond: u16::MAX,
+    };
+}
+
 /// What all sessions of one owner may hold together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ceilings {
@@ -54,6 +73,8 @@ pub struct Ceilings {
     pub naks: u32,
     /// NAK states when it is a session that is not proven that wants more.
     pub naks_unproven: u32,
+    /// Packets that there is memory for.
+    pub room: Room,
 }
 
 impl Ceilings {
@@ -62,6 +83,7 @@ impl Ceilings {
         sessions: u32::MAX,
         naks: u32::MAX,
         naks_unproven: u32::MAX,
+        room: Room::NONE,
     };
 
     /// The NAK states of a session.
@@ -95,6 +117,12 @@ impl<P, H: Heap> Receiver<P, H> {
         let naks = ceilings.naks_of(self.is_proven()).min(most);
         self.window
             .limit_absent(u16::try_from(naks).unwrap_or(u16::MAX));
+        self.window.limit_room(ceilings.room);
+    }
+
+    /// Whether something is not asked for only because there is no memory for it.
+    pub fn lacks_room(&self) -> bool {
+        self.window.lacks_room()
     }
 
     /// How often missing numbers had to wait for the ceilings.

@@ -66,7 +66,10 @@ fn op(draw: &mut Draw<'_>) -> Op {
         12 => Op::Ncf(any_sqns(draw)),
         13 => Op::Nak(any_sqns(draw)),
         14 => Op::Wait(draw.below(100)),
-        _ => Op::Congested(draw.below(2) == 0),
+        _ => match draw.below(4) {
+            on @ (0 | 1) => Op::Congested(on == 0),
+            _ => Op::Room(draw.word() % 20),
+        },
     }
 }
 
@@ -80,7 +83,7 @@ fn true_op(draw: &mut Draw<'_>) -> Op {
             fin: false,
             ..op
         }),
-        Op::Nak(_) | Op::Congested(_) => Op::Wait(draw.below(100)),
+        Op::Nak(_) | Op::Congested(_) | Op::Room(_) => Op::Wait(draw.below(100)),
         other => other,
     }
 }

@@ -333,3 +333,72 @@ fn a_flood_of_ncfs_hushes_a_receiver_no_longer_than_the_retries_last() {
     }
     assert_eq!(rig.take_out(), [Out::Apdu(vec![0]), Out::Lost(1, 1)]);
 }
+
+fn room(gaps: u16, beyond: u16) -> Ceilings {
+    Ceilings {
+        room: Room { gaps, beyond },
+        ..Ceilings::NONE
+    }
+}
+
+#[test]
+fn what_there_is_no_memory_for_is_not_asked_for() {
+    let mut rig = Rig::new();
+    rig.odata(0).unwrap();
+    rig.rx.set_ceilings(&room(5, 3));
+    rig.spm(0, 100).unwrap();
+    rig.wait(ms(150));
+    assert_eq!(rig.asked(), [1, 2, 3]);
+    assert!(rig.rx.lacks_room());
+    // What came made room, if the owner says so: for as many as there were.
+    rig.rdata(1).unwrap();
+    rig.wait(ms(150));
+    assert!(rig.asked().contains(&4));
+    // What data waits for may take more.
+    rig.odata(50).unwrap();
+    rig.wait(ms(300));
+    assert_eq!(rig.rx.usage().naks, 5);
+    rig.rx.set_ceilings(&room(u16::MAX, 3));
+    rig.wait(ms(300));
+    assert_eq!(rig.rx.usage().naks, 49 - 1);
+    rig.rx.set_ceilings(&Ceilings::NONE);
+    rig.wait(ms(300));
+    assert!(!rig.rx.lacks_room());
+    for sqn in (2..50).chain(51..=100) {
+        rig.rdata(sqn).unwrap();
+    }
+    assert_eq!(rig.take_out(), singles(0..=100));
+}
+
+#[test]
+fn without_memory_what_delivery_waits_for_is_asked_for() {
+    let mut rig = Rig::new();
+    rig.odata(0).unwrap();
+    rig.rx.set_ceilings(&room(0, 0));
+    rig.spm(0, 10).unwrap();
+    for sqn in 1..=10 {
+        rig.wait(ms(500));
+        assert_eq!(rig.asked().last(), Some(&sqn));
+        assert_eq!(rig.rx.usage().naks, 1);
+        rig.rdata(sqn).unwrap();
+    }
+    assert_eq!(rig.take_out(), singles(0..=10));
+}
+
+#[test]
+fn sessions_that_waited_for_memory_go_on_when_there_is_some() {
+    let mut socket = Socket::new(10);
+    socket.prove(0);
+    socket.prove(1);
+    socket.peers.set_ceilings(room(2, 2));
+    socket.spm(0, 2, 10).unwrap();
+    socket.spm(1, 2, 10).unwrap();
+    socket.wait(ms(300));
+    assert_eq!(socket.peers.usage().naks, 4);
+    assert!(socket.peers.lacks_room());
+    socket.peers.set_ceilings(Ceilings::NONE);
+    socket.peers.make_room();
+    socket.wait(ms(1));
+    assert!(!socket.peers.lacks_room());
+    assert_eq!(socket.peers.usage().naks, 18);
+}

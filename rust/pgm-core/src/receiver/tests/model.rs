@@ -78,7 +78,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => sqns().prop_map(Op::Ncf),
         1 => sqns().prop_map(Op::Nak),
         2 => (0u32..100).prop_map(Op::Wait),
-        1 => any::<bool>().prop_map(Op::Congested)
+        1 => any::<bool>().prop_map(Op::Congested),
+        1 => (0u16..20).prop_map(Op::Room)
     ]
 }
 

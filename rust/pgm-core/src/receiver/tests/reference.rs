@@ -335,6 +335,8 @@ pub(super) enum Op {
     Nak(Vec<u64>),
     Wait(u32),
     Congested(bool),
+    /// There is memory for so many packets.
+    Room(u16),
 }
 
 /// The stream as its source sends it: APDUs of 1 to 4 packets, 10 bytes in each.
@@ -429,6 +431,16 @@ pub(super) fn apply<H: Heap>(rig: &mut Rig<H>, model: &mut Model, op: &Op) -> Re
         Op::Congested(on) => {
             let now = rig.now;
             rig.rx.set_congested(now, *on);
+            rig.settle();
+        }
+        Op::Room(packets) => {
+            rig.rx.set_ceilings(&Ceilings {
+                room: Room {
+                    gaps: packets.saturating_mul(2),
+                    beyond: *packets,
+                },
+                ..Ceilings::NONE
+            });
             rig.settle();
         }
     }
