@@ -286,7 +286,11 @@ fn room(sk: &Locked<'_>) -> Room {
         let left = u32::try_from(limit.saturating_sub(used)).unwrap_or(0);
         u16::try_from(left.checked_div(sk.typical).unwrap_or(0)).unwrap_or(u16::MAX)
     };
-    let gaps = if unread { limit } else { limit.saturating_mul(2) };
+    let gaps = if unread {
+        limit
+    } else {
+        limit.saturating_mul(2)
+    };
     Room {
         gaps: packets(gaps),
         beyond: packets(limit),
