@@ -73,6 +73,7 @@ impl Ending {
 
 /// An APDU of which the first fragments are here: [commit, scan).
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug))]
 struct Assembly {
     first: Sqn,
     apdu_len: u32,
@@ -82,6 +83,7 @@ struct Assembly {
 
 /// Fragments at the start of the session that belong to an APDU from before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 enum Joining {
     /// Nothing was delivered yet.
     Fresh,
@@ -109,6 +111,7 @@ enum Found {
 }
 
 /// The delivery cursor.
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Cursor {
     /// The next number to look at; [commit, scan) are pieces of one APDU.
     scan: Sqn,

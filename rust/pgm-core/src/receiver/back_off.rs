@@ -54,6 +54,7 @@ const REORDER_IVL: Duration = Duration::from_millis(10);
 
 /// A time in the least space: in units of 64 nanoseconds, up to some minutes.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 struct Span(u32);
 
 impl Span {
@@ -68,6 +69,7 @@ impl Span {
 
 /// Mean and mean deviation of a time, as TCP knows them (RFC 6298).
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug))]
 struct Estimate {
     mean: Span,
     deviation: Span,
@@ -114,6 +116,7 @@ impl Estimate {
 }
 
 /// The intervals of one session.
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct BackOff {
     adaptive: bool,
     near: bool,

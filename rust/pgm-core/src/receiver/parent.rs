@@ -27,6 +27,7 @@ pub(super) enum Fit {
 
 /// SPMs that continue each other.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug))]
 struct Line {
     began: Instant,
     heard: Instant,
@@ -56,6 +57,7 @@ impl Line {
 }
 
 /// The sequence of a session's SPMs.
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Sequence {
     line: Option<Line>,
     /// SPMs that do not continue `line`, but each other.
@@ -110,6 +112,7 @@ impl Sequence {
 }
 
 /// The PGM neighbour upstream: where NAKs go.
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Parent {
     current: Option<Addr>,
     /// The address that lasted.

@@ -19,6 +19,7 @@ const POLR_IVL: Duration = Duration::from_millis(10);
 
 /// Rounds 0 that one parent sent.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug))]
 struct Parent {
     path: Addr,
     /// POLL_SQN of the oldest one that still compares, and of the last.
@@ -30,6 +31,7 @@ struct Parent {
 
 /// A POLR that waits for its time.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug))]
 struct Reply {
     at: Instant,
     path: Addr,
@@ -44,6 +46,7 @@ impl Reply {
 }
 
 /// The polls of one session.
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Polls {
     parents: [Option<Parent>; PARENTS],
     stamp: u32,

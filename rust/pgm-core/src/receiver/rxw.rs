@@ -316,6 +316,31 @@ impl<P, H: Heap> Window<P, H> {
         }
     }
 
+    /// Its edges, counters and limits.
+    #[cfg(test)]
+    pub(super) fn describe(&self) -> std::string::String {
+        std::format!(
+            "{:?} {:?} {:?}",
+            [
+                self.trail,
+                self.commit,
+                self.front,
+                self.top,
+                self.end,
+                self.sure
+            ],
+            (
+                self.highest,
+                self.second,
+                self.absent_max,
+                self.arrived,
+                self.open,
+                self.proven
+            ),
+            [self.held, self.lost, self.absent, self.passed, self.pieces],
+        )
+    }
+
     /// One past the highest number received, or the trailing edge.
     pub(super) fn received(&self) -> Sqn {
         self.highest.map_or(self.trail, Sqn::next)

@@ -27,6 +27,7 @@ enum State {
 }
 
 /// The SPMR procedure of one session.
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Spmr {
     state: State,
 }

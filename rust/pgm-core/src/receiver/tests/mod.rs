@@ -143,7 +143,10 @@ pub(super) struct Rig<H: Heap = StdHeap> {
     pub(super) room: bool,
     /// Packets that may pass through do.
     pub(super) express: bool,
-    /// How many parts of APDUs took the shorter way.
+    /// The owner waits for the next packet before it lets the receiver work. No packet passes.
+    pub(super) held: bool,
+    /// How many APDUs, and parts of them, took the shorter way.
+    pub(super) passed: u32,
     pub(super) followed: u32,
     /// The most slots that one call looked at.
     pub(super) worst: u64,
@@ -169,6 +172,8 @@ impl<H: Heap> Rig<H> {
             spm_sqn: 0,
             room: true,
             express: true,
+            held: false,
+            passed: 0,
             followed: 0,
             worst: 0,
         }
@@ -279,27 +284,36 @@ impl<H: Heap> Rig<H> {
         let bytes = bytes(TSI, repr, tsdu_len);
         let packet = Packet::parse(&bytes).unwrap();
         let payload = (repr.kind().has_payload() && self.room).then_some(id);
+        let express = self.express && !self.held;
+        let short = self.passed.saturating_add(self.followed);
         let result = match payload {
-            Some(id) if self.express && self.rx.expects(&packet) => {
+            Some(id) if express && self.rx.expects(&packet) => {
+                self.passed += 1;
                 let data = self.rx.pass(self.now, &packet, id);
                 self.take(Delivery::Data(data));
                 Ok(())
             }
-            Some(id) if self.express && self.rx.follows(&packet) => {
+            Some(id) if express && self.rx.follows(&packet) => {
                 self.followed += 1;
                 let result = self.rx.follow(self.now, &packet, id);
                 self.note();
                 while let Some(delivery) = self.rx.poll_deliver() {
                     self.take(delivery);
                 }
-                // Nothing is to be sent, and no timer moves but the source's expiry.
-                assert!(self.rx.is_quiet() || self.rx.is_ended());
                 result
             }
             payload => self.rx.handle(self.now, OTHER, &packet, payload),
         };
         self.note();
-        self.settle();
+        if short != self.passed.saturating_add(self.followed) {
+            // Nothing is to be sent or delivered, and no timer moves but the source's expiry.
+            assert!(self.rx.is_quiet() || self.rx.is_ended());
+            let done = (self.out.len(), self.sent.len());
+            self.settle();
+            assert_eq!(done, (self.out.len(), self.sent.len()));
+        } else if !self.held {
+            self.settle();
+        }
         result
     }
 
