@@ -412,6 +412,32 @@ def test_icmp_errors():
                 ktap.equal(session.recv(10), b"z")
 
 
+@ktap.test
+def test_icmp_errors_wake_readers():
+    """An ICMP error ends recv() also if it comes just before recv() sleeps."""
+    with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
+        one, two = lan.hosts
+        with pgm.source(one, None, WINDOW) as source:
+            source.send(b"x")
+            session, _ = pgm.accept(listening)
+            with session:
+                ktap.equal(session.recv(10), b"x")
+                session.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+                found = []
+
+                def read():
+                    while len(found) < 100:
+                        found.append(error_of(session.recv, 10))
+
+                reader = pgm.Background(read)
+                nak = session_of(source, one).nak(wire.NAK, 0)
+                for count in range(100):
+                    icmp(one, two.address, two.address, one.address, nak, 3, 2)
+                    ktap.wait_for(lambda n=count: len(found) > n, "the error", 5, 0.0005)
+                reader.result()
+                ktap.equal(found, ["ENOPROTOOPT"] * 100)
+
+
 # --- addresses and routes
 
 

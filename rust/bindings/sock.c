@@ -160,20 +160,19 @@ bool pgm_signal_pending(void)
 	return signal_pending(current);
 }
 
-void pgm_leave_and_wait(struct sock *sk, long *timeo)
+/*
+ * ICMP reports errors without the lock: who wants to be told of them looks again
+ * when it cannot miss the call any more.
+ */
+void pgm_leave_and_wait(struct sock *sk, long *timeo, bool for_errors)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 
 	add_wait_queue(sk_sleep(sk), &wait);
 	release_sock(sk);
-	*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
+	if (!for_errors || !READ_ONCE(sk->sk_err))
+		*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
 	remove_wait_queue(sk_sleep(sk), &wait);
-}
-
-void pgm_wait(struct sock *sk, long *timeo)
-{
-	pgm_leave_and_wait(sk, timeo);
-	lock_sock(sk);
 }
 
 void pgm_bh_leave_and_wait(struct sock *sk, long *timeo)
@@ -182,7 +181,8 @@ void pgm_bh_leave_and_wait(struct sock *sk, long *timeo)
 
 	prepare_to_wait(sk_sleep(sk), &wait, TASK_INTERRUPTIBLE);
 	pgm_bh_unlock_sock(sk);
-	*timeo = schedule_timeout(*timeo);
+	if (!READ_ONCE(sk->sk_err))
+		*timeo = schedule_timeout(*timeo);
 	finish_wait(sk_sleep(sk), &wait);
 }
 

@@ -74,7 +74,10 @@ impl UserLock<'_> {
     /// The lock is released meanwhile.
     pub(crate) fn wait(&mut self, timeo: &mut kernel::ffi::c_long) {
         // SAFETY: We hold the lock as a process. Nothing borrowed from the state lives across.
-        unsafe { b::pgm_wait(self.0.sock(), timeo) };
+        unsafe {
+            b::pgm_leave_and_wait(self.0.sock(), timeo, false);
+            b::pgm_lock_sock(self.0.sock());
+        }
     }
 
     /// As [`UserLock::wait`], for a call that fails when its time is over or a signal came.
@@ -84,13 +87,13 @@ impl UserLock<'_> {
         Ok(())
     }
 
-    /// As [`UserLock::sleep`], for a call that begins anew without the lock.
+    /// As [`UserLock::sleep`], for a call that begins anew without the lock, and tells of errors.
     pub(crate) fn leave_and_sleep(self, timeo: &mut kernel::ffi::c_long) -> Result {
         may_sleep(*timeo)?;
         let sk = self.0.sock();
         core::mem::forget(self);
         // SAFETY: We held the lock as a process; it is given up.
-        unsafe { b::pgm_leave_and_wait(sk, timeo) };
+        unsafe { b::pgm_leave_and_wait(sk, timeo, true) };
         Ok(())
     }
 }
@@ -201,8 +204,8 @@ impl BhLock<'_> {
         }
     }
 
-    /// Gives it up and sleeps as [`UserLock::wait`] does, but does not take it again: a message that
-    /// comes meanwhile wakes the sleeper.
+    /// Gives it up and sleeps as [`UserLock::leave_and_sleep`] does: a message that comes meanwhile, or an
+    /// error, wakes the sleeper.
     pub(crate) fn leave_and_wait(self, timeo: &mut kernel::ffi::c_long) {
         let sk = self.sk.as_ptr().cast();
         core::mem::forget(self);
