@@ -15,7 +15,7 @@ use super::trace;
 pub(crate) struct KernelHeap;
 
 /// For memory that may be needed in a softirq, charged to the memory cgroup of the socket there (see
-/// [`super::lock::BhLock`]) and to the caller's in a process.
+/// [`super::lock::Charged`]) and to the caller's in a process.
 pub(crate) fn accounted() -> kernel::alloc::Flags {
     GFP_ATOMIC | (GFP_KERNEL_ACCOUNT & !GFP_KERNEL)
 }
