@@ -147,7 +147,12 @@ fn any_data(draw: &mut impl FnMut(u32) -> u32, next: u32) -> (bool, u32, u32, u1
         _ => sqn.wrapping_sub(draw(30)),
     };
     // Messages of four packets each, now and then, at the same numbers whenever they come.
-    let (place, len) = (sqn % 8, [10, 10, 10, 0, 40][draw(5) as usize]);
+    let place = sqn % 8;
+    let len = match draw(5) {
+        0 => 0,
+        1 => 40,
+        _ => 10,
+    };
     let (len, fragment) = match place {
         0..=3 if sqn % 64 < 32 => {
             let fragment = Fragment {
@@ -199,7 +204,12 @@ fn both_ways_are_one_whatever_comes() {
                 0 if draw(8) == 0 => next = next.wrapping_add(draw(90)),
                 0 => next = next.wrapping_add(1 + draw(3)),
                 1 | 2 => {
-                    let span = [400_000, 300, 20, 1][draw(400).min(3) as usize];
+                    let span = match draw(400) {
+                        0 => 400_000,
+                        1 => 300,
+                        2 => 20,
+                        _ => 1,
+                    };
                     both.each(|rig| rig.wait(ms(span)));
                 }
                 3 => both.each(|rig| rig.ncf(&[near]).unwrap_or_default()),
