@@ -15,8 +15,10 @@ sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
 import ktap
 import net
 import pgm
+import variant
 
 TRACEFS = pathlib.Path("/sys/kernel/tracing")
+SO_TIMESTAMPNS, SO_RXQ_OVFL, SO_MEMINFO = 35, 40, 55
 LINE = re.compile(r"(pgm_\w+): (.*)")
 
 
@@ -105,6 +107,99 @@ def test_off():
             source.send(b"x")
             ktap.equal(receiver.recv(10), b"x")
         ktap.equal(events(), [])
+
+
+@contextlib.contextmanager
+def windows_traced(on):
+    """Traces windows, or not."""
+    enable = TRACEFS / "events/pgm/pgm_window/enable"
+    enable.write_text(str(int(on)), encoding="ascii")
+    try:
+        yield
+    finally:
+        enable.write_text("0", encoding="ascii")
+
+
+def told(session, found):
+    """Notes a message and all that comes with it, but for what is another each time."""
+    data, ancillary, flags, sender = session.recvmsg(20_000, 1000)
+    notes = []
+    for level, kind, value in ancillary:
+        if (level, kind) == (pgm.IPPROTO_PGM, pgm.PGM_RCVINFO):
+            value = value[8:]
+        elif (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            value = b""
+        notes.append((level, kind, value))
+    if flags & pgm.MSG_NOTIFICATION:
+        data = data[:8] + data[16:]
+    found.append((data, flags, notes, sender and sender[0]))
+    return data
+
+
+# All but one kind of message: bytes of the packet, header and all.
+LOAD_LENGTH, JUMP_EQUAL, RETURN = 0x80, 0x15, 0x06
+REFUSED = 77
+NOT_REFUSED = (
+    (LOAD_LENGTH, 0, 0, 0),
+    (JUMP_EQUAL, 0, 1, 24 + REFUSED),
+    (RETURN, 0, 0, 0),
+    (RETURN, 0, 0, 0xFFFF),
+)
+# Of a session's counters what does not depend on times and SPMs.
+STEADY = (
+    *("odata", "rdata", "duplicates", "data_bytes", "window_sqns_avg", "window_sqns_min"),
+    *("window_sqns_max", "naks", "missing", "lost", "nak_sqns", "apdus", "buffered", "trail", "lead"),
+)
+UNSTEADY = ("InSpm", "InPkts", "InDiscardNoSocket")
+
+
+def life(lan, on):
+    """All that can be seen of a session's life, with windows traced or not."""
+    here, there = lan.hosts
+    options = {pgm.PGM_RECVRCVINFO: 1, pgm.PGM_EVENTS: 31}
+    found, before = [], there.counters()
+    with windows_traced(on), pgm.listener(there, options=options) as listening:
+        with pgm.source(here, None, (100_000, 10_000, 0)) as source:
+            source.send(b"first")
+            session, _ = pgm.accept(listening)
+            with session:
+                session.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                session.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+                pgm.attach_filter(session, *NOT_REFUSED)
+                while told(session, found) != b"first":
+                    pass
+                # One by one, then as fast as they leave: alone, in parts, in one buffer with others.
+                for size in (0, 1, 1400, REFUSED, 5_000, REFUSED, 0, 17_000, 2):
+                    source.send(bytes([size % 256]) * size)
+                    if size != REFUSED:
+                        told(session, found)
+                sizes = [0, 9, 9, REFUSED, 1_000, 3_000, 9, 1, 1, 10_000] * 5
+                for size in sizes:
+                    source.send(bytes([size % 256]) * size)
+                ktap.wait_for(
+                    lambda: pgm.stats(session)["apdus"] == 10 + len(sizes), "all of it came"
+                )
+                ktap.equal(session.recv(10, socket.MSG_PEEK), b"")
+                for size in sizes:
+                    if size != REFUSED:
+                        told(session, found)
+                counters = pgm.stats(session)
+                memory = session.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36)
+                source.shutdown(socket.SHUT_WR)
+                told(session, found)
+                ktap.equal(session.recv(10), b"", "the end")
+                after = there.counters()
+    # How many SPMs come, and that of sources that linger nobody takes any, depends on times.
+    counted = {name: after[name] - before[name] for name in after if name not in UNSTEADY}
+    return found, {name: counters[name] for name in STEADY}, memory, counted
+
+
+@ktap.test(variants=(variant.V4, variant.V6_UDP))
+def test_traced_sessions_are_the_same():
+    """While windows are traced no packet takes the short way to its reader: all else is as it was."""
+    with net.shared() as lan:
+        for plain, traced in zip(life(lan, False), life(lan, True)):
+            ktap.equal(plain, traced)
 
 
 if __name__ == "__main__":
