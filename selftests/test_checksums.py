@@ -39,9 +39,7 @@ def offload(host, on):
 
 def discarded(host):
     """What a host dropped for a wrong checksum, or for want of one."""
-    with host, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as table:
-        names, values = (line.split() for line in table)
-    return sum(int(v) for n, v in zip(names, values) if n.startswith("InDiscardChecksum"))
+    return sum(v for n, v in host.counters().items() if n.startswith("InDiscardChecksum"))
 
 
 @ktap.each(OFFLOAD, variants=(variant.V4, variant.V4_UDP, variant.V6_UDP))

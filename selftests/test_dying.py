@@ -41,13 +41,6 @@ def cable(lan):
     ktap.wait_for(both_up, "eth1 is up")
 
 
-def counter(host, name):
-    """One number of /proc/net/pgm/snmp."""
-    with host, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as table:
-        names, values = (line.split() for line in table)
-    return int(values[names.index(name)])
-
-
 class Fault:
     """A page that is not there until somebody brings it (userfaultfd): who reads it waits."""
 
@@ -95,9 +88,9 @@ def test_device_of_the_backlog():
                     lambda: libc.send(bus.fileno(), ctypes.c_void_p(fault.address), 100, 0)
                 )
                 fault.wait()
-                before = counter(two, "InOdata")
+                before = two.counters()["InOdata"]
                 probe.source().odata(0, b"waits", wire.option(wire.OPT_SYN))
-                ktap.wait_for(lambda: counter(two, "InOdata") > before, "the packet came")
+                ktap.wait_for(lambda: two.counters()["InOdata"] > before, "the packet came")
                 net.run("ip", "-n", two.name, "link", "del", "eth1")
                 fault.bring(b"x" * 100)
                 ktap.equal(sender.result(), 100)

@@ -38,13 +38,6 @@ MCL_CURRENT, MCL_FUTURE = 1, 2
 SO_SNDBUFFORCE = 32
 
 
-def counters(host):
-    """/proc/net/pgm/snmp as a dictionary."""
-    with host, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as table:
-        names, values = (line.split()[1:] for line in table)
-    return dict(zip(names, map(int, values)))
-
-
 @contextlib.contextmanager
 def ceilings(host, **values):
     """Other ceilings for a while."""
@@ -70,11 +63,11 @@ def receiver():
 
 def rises(host, name, act):
     """What act() does to a counter."""
-    before = counters(host)[name]
+    before = host.counters()[name]
     act()
     with contextlib.suppress(AssertionError):
-        ktap.wait_for(lambda: counters(host)[name] > before, name, 2)
-    return counters(host)[name] - before
+        ktap.wait_for(lambda: host.counters()[name] > before, name, 2)
+    return host.counters()[name] - before
 
 
 def rows(host):
@@ -236,7 +229,7 @@ def test_send_memory():
     # attack: A-14
     with net.shared() as lan, ceilings(lan.hosts[0], send_kib_max=256):
         host = lan.hosts[0]
-        refused = counters(host)["SendsRefused"]
+        refused = host.counters()["SendsRefused"]
         with pgm.source(host, window=(100_000, 60_000, 4 << 20)) as source:
             sent = 0
             try:
@@ -251,7 +244,7 @@ def test_send_memory():
                 raise AssertionError("a piece was taken")
             except OSError as error:
                 ktap.equal(error.errno, errno.ENOBUFS)
-            ktap.equal(counters(host)["SendsRefused"] - refused, 2)
+            ktap.equal(host.counters()["SendsRefused"] - refused, 2)
             host.sysctl("net/pgm/send_kib_max", 1_024)
             source.send(bytes(2_000))
             host.sysctl("net/pgm/send_kib_max", 64)
@@ -297,7 +290,7 @@ def test_made_up_sessions():
         flood(200)  # the table is full, and all caches warm
         got = read()
         probe.poll()  # or the packets wait in its capture
-        before, counted = slab.exactly_used(), counters(host)
+        before, counted = slab.exactly_used(), host.counters()
         flood(800)
         ktap.wait_for(lambda: (got.extend(read()), b"real 51" in got)[1], "the last of them")
         ktap.equal(
@@ -306,7 +299,7 @@ def test_made_up_sessions():
         )
         peers = [row for row in rows(host) if row["role"] == "peer"]
         assert len(peers) == 100, len(peers)
-        assert counters(host)["SessionsEvicted"] - counted["SessionsEvicted"] >= 790
+        assert host.counters()["SessionsEvicted"] - counted["SessionsEvicted"] >= 790
         probe.poll()
         grown = slab.returns_to(before, 800 << 10)  # a kilobyte each would be a leak
         ktap.note(f"slabs grew by {grown} bytes")

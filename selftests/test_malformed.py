@@ -224,9 +224,7 @@ def attack(generate):
 
 def discards(host):
     """How many packets a host has dropped, for whatever reason."""
-    with host, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as table:
-        names, values = (line.split()[1:] for line in table)
-    return sum(int(v) for n, v in zip(names, values) if n.startswith("InDiscard"))
+    return sum(v for n, v in host.counters().items() if n.startswith("InDiscard"))
 
 
 @ktap.each({"bad_headers": bad_headers, "noise": noise})

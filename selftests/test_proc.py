@@ -113,19 +113,12 @@ def test_nak_states():
                 ktap.equal((row["missing"], row["repaired"], row["naks"]), ("1", "1", "1"))
 
 
-def counters(host):
-    """/proc/net/pgm/snmp as a dictionary."""
-    with host, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as file:
-        names, values = (line.split()[1:] for line in file)
-    return dict(zip(names, map(int, values), strict=True))
-
-
 @ktap.test
 def test_counters():
     """Totals of a namespace: packets by type in both directions, sessions, repairs, losses."""
     with net.Lan() as lan:
         here, there = lan.hosts
-        ktap.equal(set(counters(here).values()), {0}, "a new namespace")
+        ktap.equal(set(here.counters().values()), {0}, "a new namespace")
         with pgm.listener(there) as listening, pgm.source(here) as source:
             source.send(b"first")
             session, _ = pgm.accept(listening)
@@ -133,7 +126,7 @@ def test_counters():
                 ktap.equal(session.recv(10), b"first")
                 lan.toward(there, "loss 100%")
                 source.send(b"lost")
-                ktap.wait_for(lambda: counters(here)["OutOdata"] == 2, "the packet is gone")
+                ktap.wait_for(lambda: here.counters()["OutOdata"] == 2, "the packet is gone")
                 lan.toward(there, None)
                 source.send(b"third")
                 ktap.equal([session.recv(10) for _ in range(2)], [b"lost", b"third"])
@@ -141,7 +134,7 @@ def test_counters():
                 with pgm.datagram(there) as datagram, pgm.source(here) as other:
                     other.send(b"x")
                     ktap.equal(datagram.recv(10), b"x")
-        sent, got = counters(here), counters(there)
+        sent, got = here.counters(), there.counters()
         ktap.equal((sent["Sources"], got["Sessions"], got["Repaired"]), (2, 3, 1), f"{sent} {got}")
         ktap.equal((sent["OutRdata"], got["InRdata"], sent["InNak"]), (1, 1, 1))
         ktap.equal((got["OutNak"], sent["OutNcf"], got["InNcf"]), (1, 1, 1))
@@ -179,7 +172,7 @@ def test_lost():
                     )
                     lan.impair(there, None)
                     source.send(b"late")
-                    ktap.wait_for(lambda: counters(there)["Lost"] == 3, "the loss is counted")
+                    ktap.wait_for(lambda: there.counters()["Lost"] == 3, "the loss is counted")
 
 
 @ktap.test

@@ -56,13 +56,6 @@ def program():
     return path
 
 
-def counters(host):
-    """/proc/net/pgm/snmp of a host."""
-    with host, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as table:
-        names, values = (line.split()[1:] for line in table)
-    return dict(zip(names, map(int, values)))
-
-
 def command(lan, live, first, count, *more):
     """pgm-storm with so many packets of each type, for the first two hosts."""
     one, two, three = lan.hosts
@@ -281,7 +274,7 @@ def weather(attack, each):
         besiege(lan, hurl, 0, 60)  # caches are warm now
         pgm.no_socket()
         used = slabs()
-        before = [counters(host) for host in lan.hosts[:2]]
+        before = [host.counters() for host in lan.hosts[:2]]
         intact, sent = 0, collections.Counter()
         for first in range(0, each, GUST):
             messages, thrown = besiege(lan, attack, first, min(GUST, each - first))
@@ -290,7 +283,7 @@ def weather(attack, each):
             if each > GUST:
                 ktap.note(f"{sent.total()} packets, {intact} messages")
         pgm.no_socket()
-        after = [counters(host) for host in lan.hosts[:2]]
+        after = [host.counters() for host in lan.hosts[:2]]
         grown = [
             {name: new[name] - old[name] for name in new} for old, new in zip(before, after)
         ]

@@ -103,6 +103,12 @@ class Host:
                 rows = [line.split() for line in file]
             return sum(int(row[row.index(wanted) + 1]) for row in rows if wanted in row)
 
+    def counters(self):
+        """/proc/net/pgm/snmp as a dictionary."""
+        with self, open("/proc/thread-self/net/pgm/snmp", encoding="ascii") as table:
+            names, values = (line.split()[1:] for line in table)
+        return dict(zip(names, map(int, values), strict=True))
+
     def sysctl(self, path, value):
         """Writes /proc/sys/PATH as this host sees it."""
         with self, open(f"/proc/sys/{path}", "w", encoding="ascii") as file:
