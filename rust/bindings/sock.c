@@ -318,9 +318,11 @@ void pgm_queue_receive(struct sock *sk, struct sk_buff *skb)
 	__skb_queue_tail(&sk->sk_receive_queue, skb);
 }
 
+/* Another reader may have found nothing meanwhile, and sleep. */
 void pgm_requeue_receive(struct sock *sk, struct sk_buff *skb)
 {
 	__skb_queue_head(&sk->sk_receive_queue, skb);
+	sk->sk_data_ready(sk);
 }
 
 void pgm_purge_receive(struct sock *sk)
