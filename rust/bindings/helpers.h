@@ -111,7 +111,6 @@ struct in6_addr *pgm_sk_v6_daddr(struct sock *sk);
 void pgm_prot_inuse_add(struct sock *sk, int n);
 void pgm_sk_set_daddr(struct sock *sk, __be32 addr);
 void pgm_sk_set_state(struct sock *sk, int state);
-int pgm_sk_state(const struct sock *sk);
 __be32 pgm_sk_rcv_saddr(const struct sock *sk);
 u16 pgm_sk_num(const struct sock *sk);
 void pgm_sk_set_num(struct sock *sk, u16 num);

@@ -260,11 +260,6 @@ void pgm_sk_set_state(struct sock *sk, int state)
 	smp_store_release(&sk->sk_state, state);
 }
 
-int pgm_sk_state(const struct sock *sk)
-{
-	return inet_sk_state_load(sk);
-}
-
 __be32 pgm_sk_rcv_saddr(const struct sock *sk)
 {
 	return inet_sk(sk)->inet_rcv_saddr;
