@@ -7,6 +7,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use pgm_wire::PacketType::Odata;
+use pgm_wire::Repr;
 
 use super::bench::*;
 use crate::rng::Rng;
@@ -55,6 +56,19 @@ fn life(seed: u64, long_way: bool) -> Vec<String> {
                 }
                 bench.drain()
             }
+            6 => {
+                let _ = bench.receive(Repr::Spmr);
+                bench.drain()
+            }
+            7 => {
+                let rate = [50_000, 1_000_000, 100_000_000][usize::try_from(draw(3)).unwrap()];
+                bench.source.set_rate(bench.now, rate);
+                bench.drain()
+            }
+            8 => {
+                bench.source.wait_for_room(bench.now, 1, draw(100_000));
+                bench.drain()
+            }
             _ => {
                 bench.now = bench
                     .now
@@ -77,7 +91,24 @@ fn life(seed: u64, long_way: bool) -> Vec<String> {
                 );
             }
         }
-        log.push(format!("{sent:?} {:?} {next:?}", bench.source.stats()));
+        let room_came = bench.source.room_came();
+        let source = &bench.source;
+        log.push(format!(
+            "{sent:?} {:?} {next:?} {room_came} {:?} {:?} {:?}",
+            source.stats(),
+            (
+                source.trail(),
+                source.lead(),
+                source.queued_sqns(),
+                source.queued_bytes()
+            ),
+            (
+                source.window_sqns_used(),
+                source.window_bytes_used(),
+                source.pending_repairs()
+            ),
+            source.rates(bench.now),
+        ));
     }
     LONG_WAY.set(false);
     log
