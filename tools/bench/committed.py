@@ -4,6 +4,7 @@
 import json
 import pathlib
 
+import plots
 import report
 import simulation
 
@@ -28,8 +29,6 @@ def publish():
     (DOCUMENTATION / "performance.rst").write_text(report.page(rows, found), encoding="utf-8")
     directory = DOCUMENTATION / "performance"
     directory.mkdir(exist_ok=True)
-    drawn = report.pictures(rows)
+    plots.write(directory, report.pictures(rows))
     if found:
-        drawn |= {name: picture for name, (_, picture) in simulation.pictures(found).items()}
-    for name, picture in drawn.items():
-        (directory / f"{name}.svg").write_text(picture, encoding="utf-8")
+        plots.write(directory, simulation.drawn(found))

@@ -15,6 +15,12 @@ def _colour(label):
     return COLOURS["raw"]
 
 
+def write(directory, pictures):
+    """pictures: {name: SVG}"""
+    for name, picture in pictures.items():
+        (directory / f"{name}.svg").write_text(picture, encoding="utf-8")
+
+
 def _start(title, height):
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '

@@ -102,6 +102,11 @@ def pictures(found):
     }
 
 
+def drawn(found):
+    """{name: SVG}"""
+    return {name: picture for name, (_, picture) in pictures(found).items()}
+
+
 REPAIR = """From ``make bench-sim``: the same engine in virtual time, 2,000 messages a second, round trips of 50 % to 150 % of
 the mean. *independent*: in front of each receiver, its NAKs included; *shared*: in front of all; *tree*: a third
 each in front of all, of the branches and of each receiver. *data*: packets with data for each message; *bound*: as few
