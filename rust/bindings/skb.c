@@ -63,6 +63,40 @@ void pgm_keep_received(struct sk_buff *skb, struct sock *sk)
 	skb_set_owner_r(skb, sk);
 }
 
+/* Nobody who needs memory more should go without for it. */
+struct sk_buff *pgm_new_tray(unsigned int size)
+{
+	return alloc_skb(SKB_WITH_OVERHEAD(size), GFP_NOWAIT | __GFP_NOWARN);
+}
+
+unsigned int pgm_tailroom(const struct sk_buff *skb)
+{
+	return skb_tailroom(skb);
+}
+
+int pgm_headers_len(const struct sk_buff *skb)
+{
+	int network = -skb_network_offset(skb);
+
+	return skb_mac_header_was_set(skb) ?
+		       max(network, -skb_mac_offset(skb)) : network;
+}
+
+bool pgm_is_shared(const struct sk_buff *skb)
+{
+	return skb_cloned(skb);
+}
+
+bool pgm_is_gso(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb);
+}
+
+bool pgm_has_device_stamp(struct sk_buff *skb)
+{
+	return skb_hwtstamps(skb)->hwtstamp;
+}
+
 bool pgm_checksum_bad(struct sk_buff *skb)
 {
 	return skb_checksum_simple_validate(skb);

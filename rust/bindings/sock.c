@@ -95,6 +95,11 @@ int pgm_rmem_alloc(const struct sock *sk)
 	return sk_rmem_alloc_get(sk);
 }
 
+void pgm_rmem_add(struct sock *sk, int bytes)
+{
+	atomic_add(bytes, &sk->sk_rmem_alloc);
+}
+
 int pgm_wmem_alloc(const struct sock *sk)
 {
 	return sk_wmem_alloc_get(sk);

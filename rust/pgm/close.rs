@@ -10,6 +10,7 @@ use pgm_core::{settings, Duration};
 
 use crate::net::lock::{Locked, UserLock};
 use crate::net::timer;
+use crate::net::tray::Trays;
 use crate::net::udp::UdpPorts;
 use crate::sock::{PgmSock, Receive};
 use crate::{account, demux, engine, listener, netns};
@@ -70,6 +71,7 @@ pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
         lock.receive = Receive::Idle;
         lock.cork.clear();
         b::pgm_purge_receive(sk);
+        lock.trays = Trays::NONE;
 
         let abort = b::pgm_sock_flag(sk, b::sock_flags_SOCK_LINGER) && (*sk).sk_lingertime == 0;
         let now = timer::now();
@@ -121,6 +123,7 @@ pub(crate) fn release(sk: &mut Locked<'_>) {
         demux::remove(this);
         b::pgm_sk_set_state(this.cast(), b::TCP_CLOSE as c_int);
         b::pgm_purge_receive(this.cast());
+        sk.trays = Trays::NONE;
         b::pgm_free_policy(this.cast());
     }
     account::settle(sk);

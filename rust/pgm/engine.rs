@@ -139,6 +139,9 @@ fn rest(sk: &mut Locked<'_>, now: Instant, stalled: Option<Instant>) {
     if trace::windows() {
         trace_windows(sk);
     }
+    if sk.trays.is_any() {
+        sk.trays.drop_empty();
+    }
     account::settle(sk);
     // SAFETY: The lock is held.
     unsafe {

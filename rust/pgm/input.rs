@@ -19,6 +19,7 @@ use crate::net::lock::{BhLock, Charged, Locked};
 use crate::net::membership::{self, Arrival};
 use crate::net::output::Path;
 use crate::net::skb::{HeaderCopy, SkBuff};
+use crate::net::tray::{self, Lane};
 use crate::net::{timer, trace};
 use crate::netns;
 use crate::sock::{self, PeersEngine, PgmSock, Receive, State};
@@ -134,16 +135,16 @@ fn pass(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, more: bool) -
     };
     let busy = sk.ended || sk.loss.is_some() || link::is_told(sk) || trace::windows();
     // SAFETY: The lock is held.
-    let has_room = || unsafe { b::pgm_rmem_alloc(sock) < (*sock).sk_rcvbuf };
+    let (used, limit) = unsafe { (b::pgm_rmem_alloc(sock), (*sock).sk_rcvbuf) };
     let alone = session.expects(packet);
-    if busy || !(alone || session.follows(packet)) || !has_room() {
+    if busy || !(alone || session.follows(packet)) || used >= limit {
         return Some(skb);
     }
     if !account::has_room(sk, skb.truesize(), !alone) {
         return Some(skb);
     }
     if !alone {
-        follow(sk, packet, skb);
+        follow(sk, packet, skb, used);
         return None;
     }
     // What is filtered was received, and is not asked for again.
@@ -152,10 +153,10 @@ fn pass(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, more: bool) -
     if skb.pull(packet.header_len()).is_err() {
         return Some(skb);
     }
-    skb.keep(this);
     if sk.typical == 0 {
         sk.typical = skb.truesize();
     }
+    tray::keep(sk, &mut skb, used, Lane::Queue, false);
     let now = timer::now();
     let Receive::Session(session) = &mut sk.receive else {
         return Some(skb);
@@ -178,11 +179,11 @@ fn pass(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, more: bool) -
 }
 
 /// As [`pass`], for a part of a message: it waits in the window until it is whole.
-fn follow(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff) {
+fn follow(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, used: c_int) {
     let now = timer::now();
     let _charged = Charged::to(sk);
     let result = skb.pull(packet.header_len());
-    skb.keep(sk.as_ptr());
+    tray::keep(sk, &mut skb, used, Lane::Window, false);
     let result = match &mut sk.receive {
         Receive::Session(session) => result.and_then(|()| session.follow(now, packet, skb)),
         _ => Err(Discard::NoSocket),
@@ -387,8 +388,9 @@ fn admit(
         engine::note_congestion(sk);
         return Ok(Err(Discard::ReceiveBuffer));
     }
-    if !matches!(place, Place::Useless(_)) {
-        let is_piece = packet.options.fragment().is_some();
+    let is_piece = packet.options.fragment().is_some();
+    let useless = matches!(place, Place::Useless(_));
+    if !useless {
         let next = place == Place::Next && !unread;
         if let Err(why) = account::may_keep(sk, skb.truesize(), is_piece, proven, next) {
             return Ok(Err(why));
@@ -396,7 +398,12 @@ fn admit(
     }
     // The payload is what follows, to the end: the parser saw to that.
     skb.pull(packet.header_len())?;
-    skb.keep(sk.as_ptr());
+    // As it came: in a tray it may count less.
     account::note_size(sk, skb.truesize());
+    match place {
+        _ if useless => skb.keep(sk.as_ptr()),
+        Place::Next if !is_piece => tray::keep(sk, &mut skb, used, Lane::Queue, proven),
+        _ => tray::keep(sk, &mut skb, used, Lane::Window, proven),
+    }
     Ok(Ok(skb))
 }

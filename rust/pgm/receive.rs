@@ -94,6 +94,9 @@ unsafe fn take(sk: *mut b::sock, len: usize, flags: u32, timeo: &mut c_long) -> 
         // What was read before is given back.
         account::settle_received(&mut state);
         let Some(skb) = NonNull::new(b::pgm_peek_receive(sk)) else {
+            if state.trays.is_any() {
+                drop_trays(&mut state);
+            }
             if is_told(&state) || *timeo == 0 || b::pgm_signal_pending() {
                 return Found::Other;
             }
@@ -117,6 +120,14 @@ unsafe fn take(sk: *mut b::sock, len: usize, flags: u32, timeo: &mut c_long) -> 
             throttled: state.throttled || engine::lacks_room(&state),
         })
     }
+}
+
+/// What was read gives back the memory that it shared as well.
+#[cold]
+#[inline(never)]
+fn drop_trays(sk: &mut Locked<'_>) {
+    sk.trays.drop_empty();
+    account::settle_received(sk);
 }
 
 /// Whether a call that finds no message has something else to tell; see [`receive`].

@@ -24,6 +24,7 @@ use crate::net::output::Path;
 use crate::net::skb::{SkBuff, TxPayload};
 use crate::net::timer;
 use crate::net::trace::Edges;
+use crate::net::tray::Trays;
 use crate::net::udp::{Encap, UdpPorts};
 use crate::netns::{self, PgmNet};
 use crate::options::Options;
@@ -152,6 +153,7 @@ pub(crate) struct State {
     pub(crate) closing: Option<Instant>,
     /// What it holds, as its namespace knows.
     pub(crate) account: Account,
+    pub(crate) trays: Trays,
 }
 
 impl State {
@@ -208,6 +210,7 @@ pub(crate) unsafe extern "C" fn init(sk: *mut b::sock) -> c_int {
         traced: None,
         closing: None,
         account: Account::default(),
+        trays: Trays::NONE,
     };
     let Ok(state) = KBox::new(state, accounted()) else {
         return ENOMEM.to_errno();

@@ -15,6 +15,7 @@ pub(crate) mod rcu;
 pub(crate) mod skb;
 pub(crate) mod timer;
 pub(crate) mod trace;
+pub(crate) mod tray;
 pub(crate) mod udp;
 pub(crate) mod user;
 
