@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Interfaces, addresses, routes and MTUs change below sockets that go on."""
 
+import contextlib
 import errno
 import os
 import select
@@ -376,66 +377,66 @@ def queued_error(sock):
     raise AssertionError("no error")
 
 
-@ktap.test
-def test_icmp_errors():
-    """ICMP errors disturb nobody, except who asked for them by IP_RECVERR."""
-    # attack: A-20
+@contextlib.contextmanager
+def acquainted():
+    """(two hosts, a source on the first, a session of it on the second that has had a message)"""
     with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
-        one, two = lan.hosts
-        with pgm.source(one, None, WINDOW) as source:
+        with pgm.source(lan.hosts[0], None, WINDOW) as source:
             source.send(b"x")
             session, _ = pgm.accept(listening)
             with session:
                 ktap.equal(session.recv(10), b"x")
-                peer = session_of(source, one)
-                nak = peer.nak(wire.NAK, 0)
-                for asked in (False, True):
-                    if asked:
-                        session.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-                        source.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-                    # The source's host knows no protocol 113.
-                    icmp(one, two.address, two.address, one.address, nak, 3, 2)
-                    # A router cannot forward what the source sends.
-                    too_big(two, one.address, peer, 0, kind=3, code=1)
-                    if not asked:
-                        ktap.equal(errors_of(session, 0.3), [])
-                        source.send(b"y")
-                        ktap.equal(session.recv(10), b"y")
-                ktap.equal(error_of(session.recv, 10), "ENOPROTOOPT")
-                ktap.equal(queued_error(session), ("ENOPROTOOPT", 3, 2, 0))
-                ready = select.poll()
-                ready.register(source, 0)
-                ktap.equal([events for _, events in ready.poll(5000)], [select.POLLERR])
-                ktap.equal(error_of(source.send, b"z"), "EHOSTUNREACH")
-                ktap.equal(queued_error(source), ("EHOSTUNREACH", 3, 1, 0))
-                source.send(b"z")
-                ktap.equal(session.recv(10), b"z")
+                yield *lan.hosts, source, session
+
+
+@ktap.test
+def test_icmp_errors():
+    """ICMP errors disturb nobody, except who asked for them by IP_RECVERR."""
+    # attack: A-20
+    with acquainted() as (one, two, source, session):
+        peer = session_of(source, one)
+        nak = peer.nak(wire.NAK, 0)
+        for asked in (False, True):
+            if asked:
+                session.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+                source.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+            # The source's host knows no protocol 113.
+            icmp(one, two.address, two.address, one.address, nak, 3, 2)
+            # A router cannot forward what the source sends.
+            too_big(two, one.address, peer, 0, kind=3, code=1)
+            if not asked:
+                ktap.equal(errors_of(session, 0.3), [])
+                source.send(b"y")
+                ktap.equal(session.recv(10), b"y")
+        ktap.equal(error_of(session.recv, 10), "ENOPROTOOPT")
+        ktap.equal(queued_error(session), ("ENOPROTOOPT", 3, 2, 0))
+        ready = select.poll()
+        ready.register(source, 0)
+        ktap.equal([events for _, events in ready.poll(5000)], [select.POLLERR])
+        ktap.equal(error_of(source.send, b"z"), "EHOSTUNREACH")
+        ktap.equal(queued_error(source), ("EHOSTUNREACH", 3, 1, 0))
+        source.send(b"z")
+        ktap.equal(session.recv(10), b"z")
 
 
 @ktap.test
 def test_icmp_errors_wake_readers():
     """An ICMP error ends recv() also if it comes just before recv() sleeps."""
-    with net.shared() as lan, pgm.listener(lan.hosts[1]) as listening:
-        one, two = lan.hosts
-        with pgm.source(one, None, WINDOW) as source:
-            source.send(b"x")
-            session, _ = pgm.accept(listening)
-            with session:
-                ktap.equal(session.recv(10), b"x")
-                session.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-                found = []
+    with acquainted() as (one, two, source, session):
+        session.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        found = []
 
-                def read():
-                    while len(found) < 100:
-                        found.append(error_of(session.recv, 10))
+        def read():
+            while len(found) < 100:
+                found.append(error_of(session.recv, 10))
 
-                reader = pgm.Background(read)
-                nak = session_of(source, one).nak(wire.NAK, 0)
-                for count in range(100):
-                    icmp(one, two.address, two.address, one.address, nak, 3, 2)
-                    ktap.wait_for(lambda n=count: len(found) > n, "the error", 5, 0.0005)
-                reader.result()
-                ktap.equal(found, ["ENOPROTOOPT"] * 100)
+        reader = pgm.Background(read)
+        nak = session_of(source, one).nak(wire.NAK, 0)
+        for count in range(100):
+            icmp(one, two.address, two.address, one.address, nak, 3, 2)
+            ktap.wait_for(lambda n=count: len(found) > n, "the error", 5, 0.0005)
+        reader.result()
+        ktap.equal(found, ["ENOPROTOOPT"] * 100)
 
 
 # --- addresses and routes
