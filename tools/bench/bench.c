@@ -163,8 +163,9 @@ static void set_priority(int priority)
 {
 	struct sched_param param = { .sched_priority = priority };
 
-	if (sched_setscheduler(0, SCHED_FIFO, &param))
-		die("SCHED_FIFO");
+	/* In turns, since the threads of a peer may wait for each other without sleeping. */
+	if (sched_setscheduler(0, SCHED_RR, &param))
+		die("SCHED_RR");
 }
 
 static void run_source(void)

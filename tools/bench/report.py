@@ -279,7 +279,7 @@ testing.rst_. They say how much work is done; caches, memory and several process
 .. _testing.rst: testing.rst
 
 ``udp`` and ``raw`` are sockets of the kernel with a message a call, ``openpgm`` and ``pgm`` are PGM as an IP protocol, and with
-``-udp`` inside UDP. NORM has rows (``make bench ROWS="norm/*"``) but no figures here: nobody has run them to their end.
+``-udp`` inside UDP. ``norm`` is NORM (RFC 5740) as NRL's library has it, with a thread of its own at each end.
 """
 
 
