@@ -585,15 +585,18 @@ impl<P, H: Heap> Window<P, H> {
     }
 
     /// Whether missing numbers wait for slots that the window could give them.
+    #[inline]
     pub(super) fn wants_slots(&self) -> bool {
-        self.has_room() && self.lacks_slots()
+        self.lacks_slots() && self.has_room()
     }
 
     /// Whether they wait for nothing but the owner's memory.
+    #[inline]
     pub(super) fn lacks_room(&self) -> bool {
-        !self.has_room() && self.lacks_slots()
+        self.lacks_slots() && !self.has_room()
     }
 
+    #[inline]
     fn lacks_slots(&self) -> bool {
         newer(self.end, self.front)
             && self.front.since(self.commit) < self.ring.capacity()

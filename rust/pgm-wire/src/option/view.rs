@@ -90,21 +90,31 @@ impl<'a> Iterator for RawOptions<'a> {
 pub struct Options<'a> {
     kind: PacketType,
     parity: bool,
+    /// Bit N stands for an option with number N, so that what is not there need not be looked for.
+    present: u32,
     area: &'a [u8],
+}
+
+/// The bit of an option with this number; those of the RFC all have one.
+fn bit(number: u8) -> u32 {
+    1u32.checked_shl(number.into()).unwrap_or(0)
 }
 
 impl<'a> Options<'a> {
     pub(crate) fn check(header: &Header, area: &'a [u8]) -> Result<Options<'a>, Error> {
         let mut rest = area;
         let mut left = OPTIONS_MAX;
+        let mut present = 0;
         while !rest.is_empty() {
-            let (_, last, behind) = split(rest)?;
+            let (option, last, behind) = split(rest)?;
+            present |= bit(option.number);
             left = left.checked_sub(1).ok_or(Error::TooManyOptions)?;
             rest = if last { &[] } else { behind };
         }
         Ok(Options {
             kind: header.kind,
             parity: header.parity,
+            present,
             area,
         })
     }
@@ -115,6 +125,7 @@ impl<'a> Options<'a> {
         Options {
             kind,
             parity: false,
+            present: 0,
             area: &[],
         }
     }
@@ -131,6 +142,10 @@ impl<'a> Options<'a> {
     }
 
     fn first(&self, number: u8) -> Option<RawOption<'a>> {
+        let known = bit(number);
+        if known != 0 && self.present & known == 0 {
+            return None;
+        }
         if !rule::belongs_on(number, self.kind) {
             return None;
         }
