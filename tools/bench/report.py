@@ -254,8 +254,8 @@ TITLES = {
     ),
     "overload": (
         "Overload",
-        "Messages of 1 KB over a link of 40 Mbit/s (a token bucket with 20 ms of buffer), offered as much, one and a half\n"
-        "times and twice what it takes. The source may send 100 Mbit/s: nothing tells it of the link.",
+        "Messages of 1 KB over a link of 40 Mbit/s (a token bucket with 20 ms of buffer), offered as much as it takes for\n"
+        "2 s, and twice that for 15 s. The source may send 100 Mbit/s: nothing tells it of the link.",
     ),
     "memory": (
         "Memory",

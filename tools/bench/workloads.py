@@ -99,7 +99,7 @@ def _rows():
             yield Row("loss", kind, f"{percent}%-{receivers}", size, f"lossy {percent}")
     for kind in MEASURED:
         # At twice the rate delivery lags behind by the window of the source, which shall not weigh.
-        for percent, seconds in ((100, 2), (150, 2), (200, 15)):
+        for percent, seconds in ((100, 2), (200, 15)):
             rate = LINK_RATE * percent // 100
             size = words(size=1024, count=rate * seconds, bridge=1, patience=5, rate=rate, tuned=0)
             yield Row("overload", kind, f"{percent}%", size, f"link {LINK}")
