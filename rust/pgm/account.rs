@@ -9,6 +9,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use kernel::ffi::c_int;
 use kernel::prelude::*;
 use pgm_bindings as b;
 use pgm_core::receiver::{Ceilings, Room, Usage};
@@ -271,18 +272,40 @@ pub(crate) fn note_size(sk: &mut Locked<'_>, truesize: u32) {
     };
 }
 
+/// The receive memory of a socket.
+pub(crate) struct Received {
+    /// Bytes.
+    pub(crate) used: c_int,
+    /// SO_RCVBUF.
+    pub(crate) limit: c_int,
+    /// Something waits to be read.
+    pub(crate) unread: bool,
+}
+
+/// What of its receive memory a socket uses now.
+pub(crate) fn received(sk: &Locked<'_>) -> Received {
+    let sock = sk.sock();
+    // SAFETY: The lock is held.
+    unsafe {
+        Received {
+            used: b::pgm_rmem_alloc(sock),
+            limit: (*sock).sk_rcvbuf,
+            unread: !b::pgm_receive_empty(sock),
+        }
+    }
+}
+
 /// How many packets of the usual size would be taken, see [`crate::input`].
 fn room(sk: &Locked<'_>) -> Room {
     if sk.typical == 0 {
         return Room::NONE;
     }
-    // SAFETY: The lock is held.
-    let (used, limit, unread) = unsafe {
-        let sock = sk.sock();
-        let unread = !b::pgm_receive_empty(sock);
-        (b::pgm_rmem_alloc(sock), (*sock).sk_rcvbuf, unread)
-    };
-    let packets = |limit: i32| {
+    let Received {
+        used,
+        limit,
+        unread,
+    } = received(sk);
+    let packets = |limit: c_int| {
         let left = u32::try_from(limit.saturating_sub(used)).unwrap_or(0);
         u16::try_from(left.checked_div(sk.typical).unwrap_or(0)).unwrap_or(u16::MAX)
     };

@@ -572,12 +572,8 @@ fn ordinary(sk: &State) -> u64 {
 /// Whether nothing should be asked for: the link is down, or the receive memory is used up by
 /// messages that nobody reads.
 pub(crate) fn congested(sk: &Locked<'_>) -> bool {
-    // SAFETY: The lock is held.
-    unsafe {
-        let sock = sk.sock();
-        let full = b::pgm_rmem_alloc(sock) > (*sock).sk_rcvbuf && !b::pgm_receive_empty(sock);
-        full || sk.link.down
-    }
+    let received = account::received(sk);
+    sk.link.down || received.unread && received.used > received.limit
 }
 
 /// Whether something is not asked for only because there is no memory for it.
@@ -591,12 +587,9 @@ pub(crate) fn lacks_room(sk: &State) -> bool {
 
 /// If that is over, the next turn goes on. To look after each message would cost more than it gains.
 pub(crate) fn make_room(sk: &mut Locked<'_>) -> bool {
-    // SAFETY: The lock is held.
-    let unread = unsafe {
-        let sock = sk.sock();
-        b::pgm_rmem_alloc(sock) > (*sock).sk_rcvbuf / 2 && !b::pgm_receive_empty(sock)
-    };
-    if unread || !lacks_room(sk) {
+    let received = account::received(sk);
+    let behind = received.unread && received.used > received.limit / 2;
+    if behind || !lacks_room(sk) {
         return false;
     }
     if let Receive::Datagram(peers) = &mut sk.receive {

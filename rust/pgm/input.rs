@@ -11,7 +11,7 @@ use pgm_core::receiver::{Place, Way};
 use pgm_core::{settings, Discard, Instant};
 use pgm_wire::{Body, Packet, Sqn, HEADER_MAX};
 
-use crate::account;
+use crate::account::{self, Received};
 use crate::counters::{self, Counter};
 use crate::net::address;
 use crate::net::heap::accounted;
@@ -360,15 +360,11 @@ fn admit(
         }
         Receive::Idle | Receive::Listener(_) => return Err(Discard::NoSocket),
     };
-    // SAFETY: The lock is held.
-    let (used, limit, unread) = unsafe {
-        let sock = sk.sock();
-        (
-            b::pgm_rmem_alloc(sock),
-            (*sock).sk_rcvbuf,
-            !b::pgm_receive_empty(sock),
-        )
-    };
+    let Received {
+        used,
+        limit,
+        unread,
+    } = account::received(sk);
     let twice = limit.saturating_mul(2);
     let room = match place {
         // The engine names and counts it; nothing is kept.

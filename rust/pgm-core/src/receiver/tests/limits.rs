@@ -341,12 +341,18 @@ fn room(gaps: u16, beyond: u16) -> Ceilings {
     }
 }
 
-#[test]
-fn what_there_is_no_memory_for_is_not_asked_for() {
+/// Of what follows the first packet, nothing came.
+fn missing_all_of(count: u32, ceilings: &Ceilings) -> Rig {
     let mut rig = Rig::new();
     rig.odata(0).unwrap();
-    rig.rx.set_ceilings(&room(5, 3));
-    rig.spm(0, 100).unwrap();
+    rig.rx.set_ceilings(ceilings);
+    rig.spm(0, count).unwrap();
+    rig
+}
+
+#[test]
+fn what_there_is_no_memory_for_is_not_asked_for() {
+    let mut rig = missing_all_of(100, &room(5, 3));
     rig.wait(ms(150));
     assert_eq!(rig.asked(), [1, 2, 3]);
     assert!(rig.rx.lacks_room());
@@ -372,10 +378,7 @@ fn what_there_is_no_memory_for_is_not_asked_for() {
 
 #[test]
 fn without_memory_what_delivery_waits_for_is_asked_for() {
-    let mut rig = Rig::new();
-    rig.odata(0).unwrap();
-    rig.rx.set_ceilings(&room(0, 0));
-    rig.spm(0, 10).unwrap();
+    let mut rig = missing_all_of(10, &room(0, 0));
     for sqn in 1..=10 {
         rig.wait(ms(500));
         assert_eq!(rig.asked().last(), Some(&sqn));
