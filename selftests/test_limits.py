@@ -35,6 +35,9 @@ DEFAULTS = {
 CGROUP = "/sys/fs/cgroup"
 LIMIT = 96 << 20  # of a cgroup
 MCL_CURRENT, MCL_FUTURE = 1, 2
+SYS_BPF = 321
+BPF_PROG_LOAD, BPF_PROG_ATTACH = 5, 8
+BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_INGRESS = 8, 0
 SO_SNDBUFFORCE = 32
 
 
@@ -434,6 +437,13 @@ def test_cgroup_of_a_source():
             inmate.leave()
 
 
+def feed(source, heard):
+    """Sends until somebody heard it."""
+    while not heard:
+        source.send(b"first")
+        time.sleep(0.1)
+
+
 @ktap.test(timeout=60)
 def test_cgroup_of_a_receiver():
     """What a session holds is charged to the cgroup of who accepted it, and given back."""
@@ -448,13 +458,7 @@ def test_cgroup_of_a_receiver():
     keep = []
     with net.shared() as lan, cgroup(64 << 20) as path:
         source = pgm.source(lan.hosts[0])
-
-        def feed():
-            while not keep:
-                source.send(b"first")
-                time.sleep(0.1)
-
-        feeder = pgm.Background(feed)
+        feeder = pgm.Background(lambda: feed(source, keep))
         inmate = Inmate(path, take)
         keep.append(inmate)
         feeder.result()
@@ -467,6 +471,58 @@ def test_cgroup_of_a_receiver():
             inmate.leave()
             pgm.reset_close(source)
         ktap.wait_for(lambda: fields(path, "memory.stat")["sock"] < 50_000, "it is given back")
+
+
+def bpf(command, attributes):
+    """bpf(2)"""
+    attributes = attributes.ljust(128, b"\0")
+    result = ctypes.CDLL(None, use_errno=True).syscall(SYS_BPF, command, attributes, 128)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "bpf")
+    return result
+
+
+def refuse_all(path):
+    """Attaches a filter to a cgroup that lets none of its sockets receive anything."""
+    # r0 = 0; exit
+    program = ctypes.create_string_buffer(b"\xb7" + bytes(7) + b"\x95" + bytes(7), 16)
+    license_ = ctypes.create_string_buffer(b"GPL")
+    where = ctypes.addressof(program), ctypes.addressof(license_)
+    loaded = bpf(BPF_PROG_LOAD, struct.pack("=IIQQ", BPF_PROG_TYPE_CGROUP_SKB, 2, *where))
+    group = os.open(path, os.O_RDONLY)
+    bpf(BPF_PROG_ATTACH, struct.pack("=IIII", group, loaded, BPF_CGROUP_INET_INGRESS, 0))
+    os.close(group)
+    os.close(loaded)
+
+
+@ktap.test(timeout=60)
+def test_cgroup_of_a_session():
+    """The filter of a cgroup is that of the sessions of its listeners, whoever made them."""
+    # attack: A-24
+    def take():
+        with pgm.listener(lan.hosts[1]) as listening:
+            session, _ = pgm.accept(listening)
+        accepted.append(session)
+        ktap.equal(session.recv(10), b"first")
+        return "accepted"
+
+    def refused():
+        return lan.hosts[1].counters()["InDiscardFiltered"]
+
+    accepted = []
+    with net.shared() as lan, cgroup(64 << 20) as path, pgm.source(lan.hosts[0]) as source:
+        feeder = pgm.Background(lambda: feed(source, accepted))
+        inmate = Inmate(path, take)
+        accepted.append(inmate)
+        feeder.result()
+        try:
+            ktap.equal(inmate.answer, "accepted")
+            before = refused()
+            refuse_all(path)
+            source.send(b"second")
+            ktap.wait_for(lambda: refused() > before, "the filter refuses it")
+        finally:
+            inmate.leave()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #ifndef PGM_HELPERS_H
 #define PGM_HELPERS_H
 
+#include <linux/cgroup.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/igmp.h>
@@ -19,6 +20,7 @@
 #include <linux/notifier.h>
 #include <linux/poll.h>
 #include <linux/proc_fs.h>
+#include <linux/security.h>
 #include <linux/seq_file.h>
 #include <linux/sched/mm.h>
 #include <linux/skbuff.h>

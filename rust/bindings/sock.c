@@ -340,10 +340,27 @@ bool pgm_sk_reuse(const struct sock *sk)
 	return sk->sk_reuse || sk->sk_reuseport;
 }
 
+/* As with sk_clone_lock(): sk_alloc() took that of whoever runs now, or none. */
+static void inherit_cgroup(struct sock *child, struct sock *listener)
+{
+#ifdef CONFIG_SOCK_CGROUP_DATA
+	struct cgroup *cgroup = sock_cgroup_ptr(&listener->sk_cgrp_data);
+	struct cgroup *before = sock_cgroup_ptr(&child->sk_cgrp_data);
+
+	cgroup_get(cgroup);
+	cgroup_bpf_get(cgroup);
+	child->sk_cgrp_data = listener->sk_cgrp_data;
+	cgroup_bpf_put(before);
+	cgroup_put(before);
+#endif
+}
+
 void pgm_init_child(struct sock *child, struct sock *listener)
 {
 	struct inet_sock *inet = inet_sk(child);
 
+	inherit_cgroup(child, listener);
+	security_sk_clone(listener, child);
 	sock_init_data_uid(NULL, child, listener->sk_uid);
 	child->sk_type = listener->sk_type;
 	child->sk_protocol = listener->sk_protocol;
