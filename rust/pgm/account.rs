@@ -48,8 +48,6 @@ pub(crate) struct Account {
     /// Pages charged to the memory cgroup for what was received. What is sent, and all else, is charged
     /// where it is allocated.
     pages: u64,
-    /// What accept() will add to `sk_forward_alloc`, see [`before_accept`].
-    accepting: i32,
 }
 
 /// Pages for so many bytes.
@@ -74,7 +72,6 @@ fn holdings(sk: &Locked<'_>) -> Account {
         limited,
         evicted,
         pages: pages(receive),
-        accepting: sk.account.accepting,
     }
 }
 
@@ -205,23 +202,17 @@ pub(crate) unsafe fn close(sk: *mut b::sock, account: Account) {
     }
 }
 
-/// The kernel charges a session when it is accepted, for `sk_rmem_alloc + sk_forward_alloc`; the sum
-/// has to be what was charged while nobody was there to pay.
-pub(crate) fn before_accept(sk: &mut Locked<'_>) {
+/// The kernel charges a session in `graft`, for `sk_rmem_alloc + sk_forward_alloc`; the sum has to be
+/// what was charged while nobody was there to pay. Nothing may come in between.
+pub(crate) fn accepted(sk: &mut Locked<'_>, graft: impl FnOnce()) {
     settle(sk);
     // SAFETY: The lock is held.
     unsafe {
         let received = b::pgm_rmem_alloc(sk.sock());
-        sk.account.accepting = received;
         b::pgm_forward_alloc_add(sk.sock(), received.wrapping_neg());
+        graft();
+        b::pgm_forward_alloc_add(sk.sock(), received);
     }
-}
-
-/// And back.
-pub(crate) fn after_accept(sk: &mut Locked<'_>) {
-    let received = core::mem::take(&mut sk.account.accepting);
-    // SAFETY: The lock is held.
-    unsafe { b::pgm_forward_alloc_add(sk.sock(), received) };
 }
 
 fn tables(sk: &Locked<'_>) -> *mut PgmNet {

@@ -2,7 +2,7 @@
 
 //! The reverse connection: listen(), a session for each source that sends, accept().
 
-use core::ptr::{addr_of_mut, null_mut, NonNull};
+use core::ptr::{addr_of_mut, NonNull};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::ffi::c_int;
@@ -420,34 +420,6 @@ pub(crate) fn has_sessions(sk: &State) -> bool {
     matches!(&sk.receive, Receive::Listener(listener) if !listener.queue.is_empty())
 }
 
-/// `proto.accept`: the oldest session that waits.
-///
-/// # Safety
-///
-/// Called by the kernel for a process.
-pub(crate) unsafe extern "C" fn accept(
-    sk: *mut b::sock,
-    arg: *mut b::proto_accept_arg,
-) -> *mut b::sock {
-    // SAFETY: By the caller.
-    unsafe {
-        let noblock = (*arg).flags as u32 & b::O_NONBLOCK != 0;
-        match next_session(sk, noblock).and_then(|child| join_as(sk, child)) {
-            Ok(child) => {
-                if let Some(mut child) = UserLock::new(child.as_ptr().cast()) {
-                    account::before_accept(&mut child);
-                }
-                (*arg).err = 0;
-                child.as_ptr().cast()
-            }
-            Err(error) => {
-                (*arg).err = error.to_errno();
-                null_mut()
-            }
-        }
-    }
-}
-
 /// Joins the group for a session that the caller has from [`next_session`]. Should the interface be
 /// gone, what arrived can still be read. Without memory the session waits for the next accept(): it
 /// would fall silent with its listener.
@@ -519,24 +491,27 @@ unsafe fn next_session(sk: *mut b::sock, noblock: bool) -> Result<NonNull<PgmSoc
     }
 }
 
-/// `proto_ops.accept`.
+/// `proto_ops.accept`: the oldest session that waits.
 ///
 /// # Safety
 ///
 /// Called by the kernel for a process.
-pub(crate) unsafe extern "C" fn accept_socket(
+pub(crate) unsafe extern "C" fn accept(
     sock: *mut b::socket,
     new: *mut b::socket,
     arg: *mut b::proto_accept_arg,
 ) -> c_int {
-    // SAFETY: By the caller; after a success `new` has the session.
+    // SAFETY: By the caller. The kernel charges a session as a process that has its lock.
     unsafe {
-        let error = b::inet_accept(sock, new, arg);
-        if error == 0 {
-            if let Some(mut child) = UserLock::new((*new).sk) {
-                account::after_accept(&mut child);
-            }
-        }
-        error
+        let sk = (*sock).sk;
+        let noblock = (*arg).flags as u32 & b::O_NONBLOCK != 0;
+        let result = (|| {
+            let child = next_session(sk, noblock).and_then(|child| join_as(sk, child))?;
+            let child: *mut b::sock = child.as_ptr().cast();
+            let mut lock = UserLock::new(child).ok_or(EINVAL)?;
+            account::accepted(&mut lock, || b::__inet_accept(sock, new, child));
+            Ok(())
+        })();
+        result.map_or_else(|error: Error| error.to_errno(), |()| 0)
     }
 }
