@@ -2,6 +2,8 @@
 /*
  * Multicast memberships: wrappers of inline functions and macros, for Rust. No logic here.
  */
+#include <linux/compat.h>
+#include <net/compat.h>
 #include "helpers.h"
 
 struct ip_mc_socklist *pgm_mc_first_rcu(const struct sock *sk)
@@ -45,6 +47,28 @@ int pgm_join(struct sock *sk, __be32 group, int ifindex)
 			     KERNEL_SOCKPTR(&mreq), sizeof(mreq));
 }
 
+typedef int (*setsockopt_fn)(struct sock *sk, int level, int name,
+			     sockptr_t value, unsigned int len);
+
+/* Also from the kernel's memory the request is read as the calling program has it. */
+static int join_source(setsockopt_fn set, struct sock *sk, int level,
+		       struct group_source_req *request)
+{
+#ifdef CONFIG_COMPAT
+	struct compat_group_source_req compat = {
+		.gsr_interface = request->gsr_interface,
+		.gsr_group = request->gsr_group,
+		.gsr_source = request->gsr_source,
+	};
+
+	if (in_compat_syscall())
+		return set(sk, level, MCAST_JOIN_SOURCE_GROUP,
+			   KERNEL_SOCKPTR(&compat), sizeof(compat));
+#endif
+	return set(sk, level, MCAST_JOIN_SOURCE_GROUP, KERNEL_SOCKPTR(request),
+		   sizeof(*request));
+}
+
 int pgm_join_source(struct sock *sk, __be32 group, __be32 source, int ifindex)
 {
 	struct group_source_req request = { .gsr_interface = ifindex };
@@ -55,8 +79,7 @@ int pgm_join_source(struct sock *sk, __be32 group, __be32 source, int ifindex)
 	gsr_group->sin_addr.s_addr = group;
 	gsr_source->sin_family = AF_INET;
 	gsr_source->sin_addr.s_addr = source;
-	return ip_setsockopt(sk, SOL_IP, MCAST_JOIN_SOURCE_GROUP,
-			     KERNEL_SOCKPTR(&request), sizeof(request));
+	return join_source(ip_setsockopt, sk, SOL_IP, &request);
 }
 
 int pgm_join_source6(struct sock *sk, const struct in6_addr *group,
@@ -70,8 +93,7 @@ int pgm_join_source6(struct sock *sk, const struct in6_addr *group,
 	gsr_group->sin6_addr = *group;
 	gsr_source->sin6_family = AF_INET6;
 	gsr_source->sin6_addr = *source;
-	return ipv6_setsockopt(sk, SOL_IPV6, MCAST_JOIN_SOURCE_GROUP,
-			       KERNEL_SOCKPTR(&request), sizeof(request));
+	return join_source(ipv6_setsockopt, sk, SOL_IPV6, &request);
 }
 
 int pgm_join6(struct sock *sk, const struct in6_addr *group, int ifindex)
