@@ -323,6 +323,18 @@ def test_foreign_confirmations():
 
 
 @ktap.test
+def test_path_to_everybody():
+    """No NAK is broadcast, whatever address an SPM names."""
+    # attack: A-15
+    with receiver(bo_ivl=10, rpt_ivl=30) as (_, losing):
+        for path in ("10.77.0.255", "255.255.255.255"):
+            losing.lead += 1
+            losing.source.spm(1, losing.lead, path=path)
+            naks = [packet for packet in losing.probe.fresh(0.5) if packet.kind == wire.NAK]
+            assert not any(nak.destination == path for nak in naks), naks
+
+
+@ktap.test
 def test_before_the_first_spm():
     """No NAK before an SPM; then what is missing is asked for in order, in one list."""
     # req: NAK-17 NAK-21 OPT-31 RCV-11

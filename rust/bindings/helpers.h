@@ -268,6 +268,7 @@ long pgm_ptr_err(const void *ptr);
 struct net *pgm_notified_dev_net(void *info);
 struct net *pgm_ifa_net(const struct in_ifaddr *ifa);
 struct net *pgm_ifa6_net(const struct inet6_ifaddr *ifa);
+bool pgm_is_broadcast(const struct dst_entry *dst);
 bool pgm_is_vrf(const struct net_device *dev);
 int pgm_dst_ifindex(const struct dst_entry *dst);
 bool pgm_dev_is_up(const struct net_device *dev);

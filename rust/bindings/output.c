@@ -45,6 +45,11 @@ struct net *pgm_ifa6_net(const struct inet6_ifaddr *ifa)
 	return dev_net(ifa->idev->dev);
 }
 
+bool pgm_is_broadcast(const struct dst_entry *dst)
+{
+	return dst_rtable(dst)->rt_flags & RTCF_BROADCAST;
+}
+
 bool pgm_is_vrf(const struct net_device *dev)
 {
 	return netif_is_l3_master(dev);

@@ -157,7 +157,12 @@ impl Way {
                 b::pgm_flow4_udp(&mut flow, from.to_be(), udp.to_be());
             }
             let route = b::ip_route_output_flow(b::pgm_sock_net(sk), &mut flow, sk);
-            Self::found(route.cast(), address::v4(flow.saddr))
+            let way = Self::found(route.cast(), address::v4(flow.saddr))?;
+            // A forged SPM may name the broadcast address of a link as its Path NLA.
+            if b::pgm_is_broadcast(way.route.0) {
+                return Err(EACCES);
+            }
+            Ok(way)
         }
     }
 
