@@ -493,8 +493,7 @@ impl<P, H: Heap> Receiver<P, H> {
             return;
         }
         if now >= self.heard.after(self.config.peer_expiry) {
-            self.ending.expired = true;
-            self.cut();
+            self.expire();
             return;
         }
         let count = !self.congested;

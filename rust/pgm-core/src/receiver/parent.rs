@@ -32,6 +32,8 @@ struct Line {
     began: Instant,
     heard: Instant,
     last: Sqn,
+    /// We are ahead of their source, they say.
+    ahead: bool,
 }
 
 impl Line {
@@ -40,6 +42,7 @@ impl Line {
             began: now,
             heard: now,
             last: sqn,
+            ahead: false,
         }
     }
 
@@ -62,6 +65,9 @@ pub(super) struct Sequence {
     line: Option<Line>,
     /// SPMs that do not continue `line`, but each other.
     other: Option<Line>,
+    /// Since when `line` says that we are ahead, and what had been received by then, modulo 2^32.
+    since: Instant,
+    received: u32,
 }
 
 impl Sequence {
@@ -69,7 +75,26 @@ impl Sequence {
         Self {
             line: None,
             other: None,
+            since: Instant::ZERO,
+            received: 0,
         }
+    }
+
+    /// Whether we wait for what an SPM in sequence, and those of the last second, do not know of, while
+    /// no data that we could use came in between, of which there had been `received`: the edge that we
+    /// followed was forged, and hardly anything of the source would ever be heard again. Data that
+    /// overtakes its SPM is no such thing.
+    pub(super) fn is_misled(&mut self, now: Instant, ahead: bool, received: u64) -> bool {
+        let Some(line) = &mut self.line else {
+            return false;
+        };
+        let received = u32::try_from(received & u64::from(u32::MAX)).unwrap_or(0);
+        if !ahead || !line.ahead || self.received != received {
+            self.since = now;
+            self.received = received;
+        }
+        line.ahead = ahead;
+        ahead && now.since(self.since) >= DAMPING
     }
 
     /// SPM_SQN of the last SPM in sequence.

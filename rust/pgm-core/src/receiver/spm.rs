@@ -43,11 +43,16 @@ impl<P, H: Heap> Receiver<P, H> {
             Fit::Anew if self.is_behind(spm) => {
                 // RFC 3208 §3.1 rules this out: the source counts SPMs and data anew under the TSI
                 // it had. What it was it will not be again, as if it had fallen silent.
-                self.ending.expired = true;
-                self.cut();
+                self.expire();
                 return Ok(());
             }
             Fit::Anew | Fit::Next => {}
+        }
+        let (ahead, received) = (self.is_ahead(spm), self.stats.data_packets);
+        if !windowless && self.sequence.is_misled(now, ahead, received) {
+            // RFC 3208 §10: a false edge must not deafen us for good. The session begins anew.
+            self.expire();
+            return Ok(());
         }
         count(&mut self.stats.spms);
         if self.is_node(spm.path) {
@@ -84,6 +89,18 @@ impl<P, H: Heap> Receiver<P, H> {
         window.is_open() && (is_windowless(spm) || newer(window.received(), spm.lead.next()))
     }
 
+    /// Whether what we wait for was not sent yet, says the source.
+    fn is_ahead(&self, spm: &Spm) -> bool {
+        let (window, next) = (&self.window, spm.lead.next());
+        window.is_open() && (newer(window.commit, next) || newer(window.trail, next))
+    }
+
+    /// The session is over as if its source had fallen silent.
+    pub(super) fn expire(&mut self) {
+        self.ending.expired = true;
+        self.cut();
+    }
+
     fn spm_window(&mut self, spm: &Spm, join: Option<Sqn>) {
         if !self.window.is_open() {
             let next = spm.lead.next();
@@ -107,7 +124,7 @@ impl<P, H: Heap> Receiver<P, H> {
     }
 
     /// Nothing more is received: all that is missing is lost.
-    pub(super) fn cut(&mut self) {
+    fn cut(&mut self) {
         if self.window.is_open() {
             self.advance(self.window.end);
         }
