@@ -231,7 +231,12 @@ impl<P, H: Heap> Peers<P, H> {
         // Whoever got something of it learns that there is no more.
         let told = self.table.get(oldest).and_then(Entry::receiver);
         let told = told.filter(|r| r.stats().apdus > 0 || r.stats().lost_sqns > 0);
-        self.farewell = told.map(|r| (r.tsi(), r.source())).or(self.farewell);
+        let told = told.map(|r| (r.tsi(), r.source()));
+        if told.is_some() && self.farewell.is_some() {
+            // One at a time: of packets that come together each could end one.
+            return Err(why);
+        }
+        self.farewell = told.or(self.farewell);
         self.vacate(oldest);
         self.evicted = self.evicted.saturating_add(1);
         Ok(())

@@ -167,6 +167,40 @@ fn proven_sessions_are_not_given_up_for_others() {
 
 // attack: A-14
 #[test]
+fn each_session_that_gives_way_is_told_of() {
+    let mut socket = Socket::new(4);
+    for n in 0..4 {
+        socket.odata(n, 0).unwrap();
+    }
+    let body = DataBody {
+        sqn: Sqn::new(0),
+        trail: Sqn::new(0),
+    };
+    let repr = Repr::Odata(body, DataOptions::default());
+    // More of them come together, before anything is told.
+    let results = [4, 5].map(|n| {
+        let bytes = bytes(tsi(n), &repr, 10);
+        let packet = Packet::parse(&bytes).unwrap();
+        socket.peers.handle(socket.now, WAY, &packet, Some(0))
+    });
+    assert_eq!(results, [Ok(()), Err(Discard::SessionLimit)]);
+    let mut ends = Vec::new();
+    for n in 5..8 {
+        while let Some((tsi, _, delivery)) = socket.peers.poll_deliver() {
+            if delivery == Delivery::End(End::Expired) {
+                ends.push(tsi);
+            }
+        }
+        let bytes = bytes(tsi(n), &repr, 10);
+        let packet = Packet::parse(&bytes).unwrap();
+        let way = socket.peers.handle(socket.now, WAY, &packet, Some(0));
+        way.unwrap();
+    }
+    assert_eq!(ends, [tsi(0), tsi(1), tsi(2)]);
+}
+
+// attack: A-14
+#[test]
 fn the_owner_s_ceiling_of_sessions_counts_as_the_socket_s() {
     let mut socket = Socket::new(100);
     socket.peers.set_ceilings(Ceilings {
