@@ -124,11 +124,9 @@ impl<P, H: Heap> Source<P, H> {
         let unicast = unreached.is_some();
         self.ncfs.push(sqns.clone(), Terms { nla, unicast })?;
         if unicast {
-            // §15.3.2: and an SPM, which ends the silence of those it reaches. It is an answer like that
-            // to an SPMR, and no more frequent.
+            // An SPM comes with it: they are no more frequent than the answers to SPMRs.
             self.unreached = unreached;
-            self.unicast_until = now.after(NCF_HOLD);
-            self.spm.request(now);
+            self.unicast_until = now.after(NCF_HOLD.max(self.spm.ihb_min()));
         }
         for sqn in sqns {
             if let Some(slot) = self.window.held_mut(sqn) {

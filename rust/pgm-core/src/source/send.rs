@@ -143,6 +143,10 @@ impl<P, H: Heap> Source<P, H> {
         }
         let (sqn, list, terms) = self.ncfs.pop()?;
         let to = self.unreached.take_if(|_| terms.unicast);
+        if to.is_some() {
+            // And an SPM behind it, which ends the silence of those it reaches.
+            self.spm.at_once();
+        }
         let body = Nak {
             sqn,
             source: self.nlas.named(terms.nla),

@@ -4,7 +4,7 @@
 
 use std::vec::Vec;
 
-use pgm_wire::{Addr, PacketType, Sqn};
+use pgm_wire::{Addr, PacketType, Repr, Sqn};
 use PacketType::{Ncf, Rdata, Spm};
 
 use super::bench::*;
@@ -222,4 +222,28 @@ fn forged_duplicates_get_few_answers() {
         .count();
     assert!(unicast <= 100, "{unicast} in a second");
     assert!(of_kind(&sent, Spm).len() <= 11);
+}
+
+/// What silences receivers until the next SPM is never without one, whoever used up the answer that
+/// SPMRs get.
+// req: IMP-11
+// attack: A-15
+#[test]
+fn no_unicast_ncf_is_without_its_spm() {
+    let (mut bench, sqns) = sent(5);
+    deaf(&mut bench, sqns[0], DUP_NAK_MAX.default, 200);
+    let mut sent = Vec::new();
+    for _ in 0..200 {
+        let _ = bench.receive(Repr::Spmr);
+        sent.extend(bench.drain());
+        let _ = bench.nak(&[sqns[0]]);
+        sent.extend(bench.run_for(11));
+    }
+    let mut told = 0;
+    for (n, ncf) in sent.iter().enumerate().filter(|(_, sent)| sent.unreach) {
+        let next = sent.get(n + 1).map(|next| (next.kind, next.at));
+        assert_eq!(next, Some((Spm, ncf.at)), "{n}");
+        told += 1;
+    }
+    assert!((5..=25).contains(&told), "{told}");
 }
