@@ -490,15 +490,41 @@ impl Drop for Tables {
 ///
 /// # Safety
 ///
-/// `sk` is locked and not hashed.
+/// `sk` is locked by a process and not hashed.
 pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
+    // SAFETY: By the caller.
+    unsafe {
+        let bound = if port != 0 {
+            try_port(sk, port)
+        } else {
+            let (mut low, mut high) = (0, 0);
+            b::inet_sk_get_local_port_range(sk.cast(), &mut low, &mut high);
+            let span = u64::from(high.abs_diff(low)).saturating_add(1);
+            (0..64)
+                .map(|_| low.wrapping_add((crate::sock::random_u64() % span) as c_int) as u16)
+                .any(|port| try_port(sk, port))
+        };
+        if !bound {
+            return Err(EADDRINUSE);
+        }
+    }
+    Ok(())
+}
+
+/// Binds the socket to this port, if it is free. That may take a look at every socket: nothing more is
+/// done under one hold of the lock, during which softirqs wait.
+///
+/// # Safety
+///
+/// As for [`bind_port`].
+unsafe fn try_port(sk: *mut PgmSock, port: u16) -> bool {
     let sock: *mut b::sock = sk.cast();
     // SAFETY: The socket is locked; the chain is only changed under the lock of the tables.
     unsafe {
         let tables = Tables::of(sk);
         let guard = ReadGuard::new();
         let mine = address::bound(sock);
-        let is_free = |bucket: usize, port: u16| {
+        let is_free = |bucket: usize| {
             let heads = addr_of_mut!((*tables.0).ports).cast::<b::hlist_head>();
             let head = heads.add(bucket % BUCKETS);
             Chain::new(&guard, head, Node::Main).all(|other| {
@@ -513,33 +539,18 @@ pub(crate) unsafe fn bind_port(sk: *mut PgmSock, port: u16) -> Result {
             })
         };
         // Without an address the socket is in the way of those that have any.
-        let free = |port: u16| {
-            if mine.is_unspecified() {
-                (0..BUCKETS).all(|bucket| is_free(bucket, port))
-            } else {
-                is_free(bucket_of_port(port, mine), port)
-                    && is_free(bucket_of_port(port, mine.any()), port)
-            }
-        };
-        let port = if port != 0 {
-            port
+        let free = if mine.is_unspecified() {
+            (0..BUCKETS).all(is_free)
         } else {
-            let (mut low, mut high) = (0, 0);
-            b::inet_sk_get_local_port_range(sock, &mut low, &mut high);
-            let span = u64::from(high.abs_diff(low)).saturating_add(1);
-            (0..64)
-                .map(|_| low.wrapping_add((crate::sock::random_u64() % span) as c_int) as u16)
-                .find(|port| free(*port))
-                .ok_or(EADDRINUSE)?
+            is_free(bucket_of_port(port, mine)) && is_free(bucket_of_port(port, mine.any()))
         };
-        if !free(port) {
-            return Err(EADDRINUSE);
+        if free {
+            b::pgm_sk_set_num(sock, port);
+            let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port, mine)]);
+            b::pgm_add_node_rcu(sock, head);
         }
-        b::pgm_sk_set_num(sock, port);
-        let head = addr_of_mut!((*tables.0).ports[bucket_of_port(port, mine)]);
-        b::pgm_add_node_rcu(sock, head);
+        free
     }
-    Ok(())
 }
 
 /// Makes a session reachable; its key is complete.
