@@ -24,6 +24,9 @@ use crate::sock::Receive;
 const PAGE: u64 = 4096;
 /// What a packet of the transmit window costs beside its payload: its slot, and room for its header.
 const PACKET: u64 = 128;
+/// What counts of SO_RCVBUF: `sk_rmem_alloc` is an int, of which repairs take twice as much, and once it
+/// is negative nobody is charged any more.
+const RCVBUF_MOST: c_int = 512 << 20;
 
 /// What all sockets of a namespace hold.
 pub(crate) struct Totals {
@@ -263,11 +266,21 @@ pub(crate) fn note_size(sk: &mut Locked<'_>, truesize: u32) {
     };
 }
 
+/// SO_RCVBUF, as far as it counts.
+///
+/// # Safety
+///
+/// `sk` is a live socket.
+pub(crate) unsafe fn receive_limit(sk: *const b::sock) -> c_int {
+    // SAFETY: By the caller.
+    unsafe { (*sk).sk_rcvbuf.min(RCVBUF_MOST) }
+}
+
 /// The receive memory of a socket.
 pub(crate) struct Received {
     /// Bytes.
     pub(crate) used: c_int,
-    /// SO_RCVBUF.
+    /// See [`receive_limit`].
     pub(crate) limit: c_int,
     /// Something waits to be read.
     pub(crate) unread: bool,
@@ -280,7 +293,7 @@ pub(crate) fn received(sk: &Locked<'_>) -> Received {
     unsafe {
         Received {
             used: b::pgm_rmem_alloc(sock),
-            limit: (*sock).sk_rcvbuf,
+            limit: receive_limit(sock),
             unread: !b::pgm_receive_empty(sock),
         }
     }

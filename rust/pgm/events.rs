@@ -10,6 +10,7 @@ use pgm_core::receiver::{Data, End};
 use pgm_core::settings;
 use pgm_wire::{Sqn, Tsi};
 
+use crate::account;
 use crate::net::lock::Locked;
 use crate::net::skb::{RxInfo, RxKind, SkBuff};
 use crate::options::uapi_tsi;
@@ -73,7 +74,7 @@ pub(crate) fn notify(sk: &mut Locked<'_>, tsi: Tsi, event: Event) -> bool {
     }
     let sock = sk.sock();
     // SAFETY: The lock is held.
-    let full = unsafe { b::pgm_rmem_alloc(sock) >= (*sock).sk_rcvbuf.saturating_mul(2) };
+    let full = unsafe { b::pgm_rmem_alloc(sock) >= account::receive_limit(sock).saturating_mul(2) };
     if full {
         return false;
     }

@@ -80,7 +80,7 @@ unsafe fn to_backlog(sock: *mut b::sock, skb: SkBuff) {
     let skb = skb.into_raw();
     // SAFETY: By the caller; the backlog takes the skb if there is room.
     unsafe {
-        let limit = ((*sock).sk_rcvbuf as u32).saturating_mul(2);
+        let limit = (account::receive_limit(sock) as u32).saturating_mul(2);
         if b::pgm_add_backlog(sock, skb, limit) != 0 {
             netns::count_discard(netns::of_sock(sock), Discard::ReceiveBuffer);
             b::pgm_drop(sock, skb);
@@ -135,7 +135,7 @@ fn pass(sk: &mut Locked<'_>, packet: &Packet<'_>, mut skb: SkBuff, more: bool) -
     };
     let busy = sk.ended || sk.loss.is_some() || link::is_told(sk) || trace::windows();
     // SAFETY: The lock is held.
-    let (used, limit) = unsafe { (b::pgm_rmem_alloc(sock), (*sock).sk_rcvbuf) };
+    let (used, limit) = unsafe { (b::pgm_rmem_alloc(sock), account::receive_limit(sock)) };
     let alone = session.expects(packet);
     if busy || !(alone || session.follows(packet)) || used >= limit {
         return Some(skb);

@@ -157,7 +157,7 @@ impl Tray {
         // SAFETY: The lock is held. The new buffer is ours; its memory is aligned for anything.
         unsafe {
             let used = b::pgm_rmem_alloc(sock).saturating_add(CHARGE as c_int);
-            if used > (*sock).sk_rcvbuf {
+            if used > account::receive_limit(sock) {
                 return None;
             }
             let base = SkBuff::from_raw(b::pgm_new_tray(SIZE))?;
