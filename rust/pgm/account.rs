@@ -250,6 +250,7 @@ pub(crate) fn set_ceilings(sk: &mut Locked<'_>) {
         sessions: left(own.sessions, sessions, all_sessions),
         naks: left(own.naks, naks, all_naks),
         naks_unproven: left(own.naks, naks / 2, all_naks),
+        naks_reserved: u32::try_from(naks / 4).unwrap_or(u32::MAX),
     };
     match &mut sk.receive {
         Receive::Session(session) => session.set_ceilings(&ceilings),

@@ -20,6 +20,9 @@ const PROOF: Duration = Duration::from_secs(1);
 /// the owner's NAK states to others (RFC 3208 §10).
 pub(super) const UNPROVEN_MISSING_MAX: u32 = 126;
 
+/// Missing numbers for which a session may use [`Ceilings::naks_reserved`]: a NAK and its list.
+const FEW: u32 = 63;
+
 /// What sessions hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -73,6 +76,8 @@ pub struct Ceilings {
     pub naks: u32,
     /// NAK states when it is a session that is not proven that wants more.
     pub naks_unproven: u32,
+    /// Of `naks`, those for sessions that have few: one that is proven may have been made up as well.
+    pub naks_reserved: u32,
     /// Packets that there is memory for.
     pub room: Room,
 }
@@ -83,13 +88,15 @@ impl Ceilings {
         sessions: u32::MAX,
         naks: u32::MAX,
         naks_unproven: u32::MAX,
+        naks_reserved: 0,
         room: Room::NONE,
     };
 
     /// The NAK states of a session.
-    pub(super) const fn naks_of(&self, proven: bool) -> u32 {
+    fn naks_of(&self, proven: bool) -> u32 {
         if proven {
-            self.naks
+            let many = self.naks.saturating_sub(self.naks_reserved);
+            many.max(self.naks.min(FEW))
         } else {
             self.naks_unproven
         }

@@ -227,6 +227,7 @@ fn both_ways_are_one_whatever_comes() {
                         sessions: 1,
                         naks,
                         naks_unproven: naks,
+                        naks_reserved: 0,
                         room: Room { gaps, beyond },
                     };
                     both.each(|rig| rig.rx.set_ceilings(&ceilings));

@@ -250,6 +250,33 @@ fn nak_states_stay_below_the_ceiling_and_none_is_stuck() {
     assert_eq!((socket.apdus.len(), socket.losses), (1_502, 0));
 }
 
+/// Sessions that somebody made up and kept up take no repairs from those that miss little.
+// attack: A-14
+#[test]
+fn some_nak_states_are_for_those_who_need_few() {
+    let mut socket = Socket::new(100);
+    socket.peers.set_ceilings(Ceilings {
+        naks: 2_000,
+        naks_unproven: 1_000,
+        naks_reserved: 500,
+        ..Ceilings::NONE
+    });
+    for n in 0..9 {
+        socket.prove(n);
+    }
+    for n in 1..8 {
+        socket.spm(n, 1, 50_000).unwrap();
+    }
+    socket.wait(ms(300));
+    assert!(socket.peers.usage().naks >= 1_500);
+    for n in [0, 8] {
+        socket.spm(n, 1, 31).unwrap();
+        socket.wait(ms(300));
+        assert_eq!(socket.peers.get(tsi(n)).unwrap().usage().naks, 30);
+    }
+    assert!(socket.peers.usage().naks <= 2_000);
+}
+
 // attack: A-14
 #[test]
 fn an_edge_that_may_be_forged_is_answered_by_few_naks() {
