@@ -132,6 +132,16 @@ def in_a_namespace_of_its_own():
             source.send(MESSAGE)
             ktap.equal(bus.recv(100), MESSAGE)
             pgm.reset_close(source)
+    for name, default in (("send_kib_max", 524_288), ("repair_max_ms", 120_000)):
+        with open(f"/proc/sys/net/pgm/{name}", "w", encoding="ascii") as file:
+            file.write(str(default - 1))
+        try:
+            with open(f"/proc/sys/net/pgm/{name}", "w", encoding="ascii") as file:
+                file.write(str(default + 1))
+        except OSError as error:
+            ktap.equal(error.errno, errno.EINVAL)
+        else:
+            raise AssertionError(f"{name} is above its default")
     # The namespace ends with this process, its sockets closed just now.
 
 

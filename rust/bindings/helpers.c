@@ -86,6 +86,11 @@ void *pgm_net_generic(const struct net *net, unsigned int id)
 	return net_generic(net, id);
 }
 
+bool pgm_is_anybodys(const struct net *net)
+{
+	return net->user_ns != &init_user_ns;
+}
+
 struct net *pgm_seq_net(struct seq_file *m)
 {
 	return m->private;

@@ -195,6 +195,7 @@ void pgm_mutex_init(struct mutex *mutex);
 void pgm_mutex_lock(struct mutex *mutex);
 void pgm_work_init(struct work_struct *work, work_func_t fn);
 void pgm_queue_work(struct work_struct *work);
+bool pgm_is_anybodys(const struct net *net);
 void *pgm_net_generic(const struct net *net, unsigned int id);
 struct net *pgm_seq_net(struct seq_file *m);
 void pgm_remove_proc(struct net *net, const char *name);

@@ -10,7 +10,22 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::ffi::{c_int, c_void};
 use kernel::prelude::*;
 use pgm_bindings as b;
-use pgm_core::settings::{Setting, Values, COUNT, SETTINGS};
+use pgm_core::settings::{self, Setting, Values, COUNT, SETTINGS};
+
+/// What bounds the memory of the host, and how long nobody can be made to give it back: root of a user
+/// namespace, whom anybody may be, may lower it only.
+fn is_guarded(setting: &Setting) -> bool {
+    [
+        &settings::REPAIR_MAX,
+        &settings::SESSIONS_MAX,
+        &settings::NAK_STATES_MAX,
+        &settings::PIECES_MAX,
+        &settings::RECEIVE_KIB_MAX,
+        &settings::SEND_KIB_MAX,
+    ]
+    .iter()
+    .any(|guarded| guarded.place() == setting.place())
+}
 
 /// The settings of one namespace. It does not move while it is registered.
 pub(crate) struct Sysctls {
@@ -27,6 +42,8 @@ impl Sysctls {
     /// `this` is zeroed memory of `net`, which stays where it is until [`Sysctls::unregister`].
     pub(crate) unsafe fn register(this: *mut Self, net: *mut b::net) -> Result {
         let mut named = 0usize;
+        // SAFETY: By the caller.
+        let anybodys = unsafe { b::pgm_is_anybodys(net) };
         // SAFETY: By the caller; both arrays have a place for every setting, and the kernel writes
         // the values as the 32-bit numbers they are.
         unsafe {
@@ -38,6 +55,11 @@ impl Sysctls {
                 if setting.sysctl.is_empty() {
                     continue;
                 }
+                let max = if anybodys && is_guarded(setting) {
+                    &setting.default
+                } else {
+                    &setting.max
+                };
                 let row = addr_of_mut!((*this).table)
                     .cast::<b::ctl_table>()
                     .add(named);
@@ -49,7 +71,7 @@ impl Sysctls {
                     proc_handler: Some(b::proc_douintvec_minmax),
                     poll: null_mut(),
                     extra1: limit(&setting.min),
-                    extra2: limit(&setting.max),
+                    extra2: limit(max),
                 });
                 named = named.wrapping_add(1);
             }

@@ -32,6 +32,9 @@ a new ceiling stays. A session that is not proven, one that has delivered no dat
 gets no more than the first half of ``nak_states_max``, ``pieces_max`` and ``receive_kib_max``; the packet that
 delivery waits for in a proven one may exceed the latter two by an eighth. design.rst says why.
 
+In a network namespace of a user namespace that is not the first one, the ceilings and ``repair_max_ms`` can be
+lowered, but not raised above their defaults.
+
 ";
 
 const COLUMNS: [&str; 6] = ["net.pgm.", "unit", "least", "most", "default", "meaning"];
