@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail, Context, Result};
@@ -13,6 +15,7 @@ use anyhow::{anyhow, bail, Context, Result};
 use crate::cli::Recv;
 use crate::report::{Summary, Tally};
 use crate::socket::PgmSocket;
+use crate::sys;
 use crate::units;
 use crate::zmq;
 
@@ -164,7 +167,7 @@ impl Output {
         let mut part = OsString::from(path);
         part.push(".part");
         let part = PathBuf::from(part);
-        let file = File::create(&part).with_context(context)?;
+        let file = create_alone(&part).with_context(context)?;
         Ok(Self::File {
             file: BufWriter::with_capacity(BUFFER, file),
             part,
@@ -213,6 +216,39 @@ impl Output {
     }
 }
 
+/// An empty file that no other receiver writes to at the same time: two transfers in one file would be
+/// none, and either would call it complete. The lock lasts as long as the file is open.
+fn create_alone(part: &Path) -> Result<File> {
+    loop {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            // Whoever may write to the directory must not choose what is overwritten.
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(part)
+            .with_context(|| format!("cannot open '{}'", part.display()))?;
+        match sys::lock_file(file.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                bail!("another receiver is writing '{}'", part.display());
+            }
+            // Not every file system has locks.
+            _ => {}
+        }
+        // Before it was locked, another receiver may have completed this very file.
+        let here = file.metadata()?;
+        match fs::symlink_metadata(part) {
+            Ok(there) if (there.dev(), there.ino()) == (here.dev(), here.ino()) => {
+                file.set_len(0)?;
+                return Ok(file);
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +283,44 @@ mod tests {
         assert!(error.to_string().contains("out.part"), "{error}");
         assert_eq!(fs::read(&name).unwrap(), b"old");
         assert_eq!(fs::read(directory.join("out.part")).unwrap(), b"ne");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn two_transfers_do_not_share_a_file() {
+        let directory = directory("shared");
+        let name = directory.join("out");
+        let mut first = Output::open(Some(&name)).unwrap();
+        first.write(b"first").unwrap();
+        assert!(matches!(&first, Output::File { .. }));
+        let refused = Output::open(Some(&name))
+            .err()
+            .map(|error| format!("{error:#}"));
+        assert!(refused.is_some_and(|error| error.contains("another receiver")));
+        first.complete().unwrap();
+        assert_eq!(fs::read(&name).unwrap(), b"first");
+        // What is complete is let alone, even while its receiver has it open.
+        let mut second = Output::open(Some(&name)).unwrap();
+        assert_eq!(fs::read(&name).unwrap(), b"first");
+        drop(first);
+        // What is left of a transfer that failed is overwritten.
+        second.write(b"left over").unwrap();
+        drop(second);
+        let mut third = Output::open(Some(&name)).unwrap();
+        third.write(b"third").unwrap();
+        third.complete().unwrap();
+        assert_eq!(fs::read(&name).unwrap(), b"third");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_part_is_not_followed() {
+        let directory = directory("link");
+        let victim = directory.join("victim");
+        fs::write(&victim, b"precious").unwrap();
+        std::os::unix::fs::symlink(&victim, directory.join("out.part")).unwrap();
+        assert!(Output::open(Some(&directory.join("out"))).is_err());
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
         fs::remove_dir_all(directory).unwrap();
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The four system calls that no crate wraps for our options, with all `unsafe` that these take. The
+//! The five system calls that no crate wraps for our options, with all `unsafe` that these take. The
 //! tool and tools/libpgm share this file.
 //!
 //! Options cross this boundary as bytes, so nothing here depends on the layout of a structure.
@@ -56,6 +56,13 @@ pub fn interface_index(name: &str) -> io::Result<u32> {
         0 => Err(io::Error::last_os_error()),
         index => Ok(index),
     }
+}
+
+/// flock(2): nobody else locks the file while it is open; fails at once if somebody has.
+#[allow(dead_code)] // the tool's
+pub fn lock_file(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })
 }
 
 /// What recvmsg(2) said about one message.
