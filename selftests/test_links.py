@@ -336,6 +336,27 @@ def test_fragmentation_needed():
             ktap.equal(mtu_of(source), (1500, 1440))
 
 
+@ktap.test
+def test_errors_for_a_closed_source():
+    """A closed source that is told of its links goes on to send what waits: nothing is lost by that."""
+    # attack: A-20
+    with net.Lan() as lan, pgm.datagram(lan.hosts[1]) as bus:
+        one, two = lan.hosts
+        # What does not fit into the device's queue waits in the window.
+        one.netem("rate 8mbit")
+        count = 300
+        with pgm.source(one, None, WINDOW) as source:
+            right = session_of(source, one)
+            for n in range(count):
+                source.send(struct.pack("!I", n).ljust(1000))
+        for _ in range(50):
+            too_big(two, one.address, right, 1400)
+        got = [struct.unpack_from("!I", bus.recv(2000))[0] for _ in range(count)]
+        ktap.equal(got, list(range(count)))
+        found = pgm.stats(bus)
+        ktap.equal((found["odata"], found["naks"]), (count, 0), "ODATA, and NAKs for what was lost")
+
+
 @ktap.test(variants=(variant.V6,))
 def test_packet_too_big():
     """ICMPv6 makes new APDUs smaller in the same way; never below 1280 bytes."""

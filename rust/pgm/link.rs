@@ -232,6 +232,8 @@ fn receives_by(sk: &Locked<'_>) -> Option<Device> {
 /// Compares the links with what they were. ENETDOWN is reported once each time they go.
 fn examine(sk: &mut Locked<'_>, now: Instant) {
     if sk.closing.is_some() || sk.ended {
+        // There is nobody to report to; but what is left to send goes by a route.
+        let _ = follow(sk, now);
         return;
     }
     let receives = receives_by(sk);
