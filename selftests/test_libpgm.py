@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """tools/libpgm: OpenPGM's interface over the kernel's sockets, for C programs."""
 
+import ctypes
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,8 @@ import net
 import openpgm
 import pgm
 import variant
+import wire
+from probe import Probe
 
 LIBRARY = os.environ.get("PGM_LIB", "/usr/local/lib/pgm")
 TOOLS = HERE.parent / "tools/libpgm"
@@ -62,6 +66,68 @@ def test_program():
         words = [program, host.address, pgm.GROUP, pgm.PORT] + ["udp"] * variant.now().udp
         said = host.run(*NOBODY, "env", f"LD_LIBRARY_PATH={LIBRARY}", *words)
         ktap.equal(said, "ok\n")
+
+
+class Receiver:
+    """A receiver of the library in this process, with options of its level."""
+
+    NORMAL, RESET, WOULD_BLOCK = 1, 2, 5  # PGM_IO_STATUS_*
+
+    def __init__(self, host, **options):
+        self.pgm = ctypes.CDLL(f"{LIBRARY}/libpgm-5.3.so.0")
+        self.sock, info = ctypes.c_void_p(), ctypes.c_void_p()
+        network = f"{host.address};{pgm.GROUP}".encode()
+        with host:
+            assert self.pgm.pgm_getaddrinfo(network, None, ctypes.byref(info), None)
+            # struct pgm_addrinfo_t: ai_recv_addrs
+            groups = ctypes.c_void_p.from_address(info.value + 8)
+            assert self.pgm.pgm_socket(ctypes.byref(self.sock), 2, 5, pgm.IPPROTO_PGM, None)
+            numbers = {"PGM_RECV_ONLY": 1, "PGM_NOBLOCK": 1} | options
+            lines = map(str.split, (TOOLS / "layout.txt").read_text().splitlines())
+            self.number = {line[0]: int(line[1]) for line in lines if len(line) == 2 and "." not in line[0]}
+            for option, value in numbers.items():
+                self.set(option, struct.pack("=i", value))
+            address = struct.pack("=H8x", pgm.PORT)
+            assert self.pgm.pgm_bind(self.sock, address, len(address), None)
+            self.set("PGM_JOIN_GROUP", ctypes.string_at(groups.value, 136))
+            self.pgm.pgm_freeaddrinfo(info)
+            assert self.pgm.pgm_connect(self.sock, None)
+
+    def set(self, option, value):
+        """pgm_setsockopt()"""
+        done = self.pgm.pgm_setsockopt(self.sock, pgm.IPPROTO_PGM, self.number[option], value, len(value))
+        assert done & 1, option
+
+    def next(self):
+        """What pgm_recv() gives when it gives something: a message, or that there was a loss."""
+        data, got = ctypes.create_string_buffer(2000), ctypes.c_size_t()
+        said = self.WOULD_BLOCK
+
+        def something():
+            nonlocal said
+            said = self.pgm.pgm_recv(self.sock, data, ctypes.c_size_t(2000), 0, ctypes.byref(got), None)
+            return said != self.WOULD_BLOCK
+
+        ktap.wait_for(something, "pgm_recv() says something")
+        return data.raw[: got.value] if said == self.NORMAL else said
+
+    def close(self):
+        """pgm_close()"""
+        self.pgm.pgm_close(self.sock, False)
+
+
+@ktap.test
+def test_silence_is_told():
+    """A session that falls silent and begins anew is not one stream: the program is told."""
+    with net.shared() as lan, Probe(lan.hosts[0]) as probe:
+        receiver = Receiver(lan.hosts[1], PGM_PEER_EXPIRY=200_000)
+        source = probe.source()
+        source.odata(0, b"zero", wire.option(wire.OPT_SYN))
+        ktap.equal(receiver.next(), b"zero")
+        ktap.equal(receiver.next(), Receiver.RESET)
+        source.odata(7, b"seven")
+        ktap.equal(receiver.next(), b"seven")
+        receiver.close()
 
 
 @ktap.test(variants=variant.ALL, timeout=90)

@@ -33,6 +33,7 @@ pub mod kernel {
     pub const TSI: c_int = 23;
     pub const UDP_ENCAP: c_int = 24;
     pub const ROUTER_ALERT: c_int = 25;
+    pub const GET_LOSS: c_int = 27;
     pub const EVENTS: c_int = 29;
     pub const RECVRCVINFO: c_int = 30;
     pub const WINDOW_ADV_METHOD: c_int = 1004;

@@ -29,6 +29,7 @@ pub const RETRY: Duration = Duration::from_millis(100);
 // <linux/pgm.h>
 const EVENT_LOSS: u32 = 0x02;
 const EVENT_RESET: u32 = 0x08;
+const EVENT_EXPIRY: u32 = 0x10;
 const MSG_NOTIFICATION: c_int = 0x8000;
 
 /// What a call of recv brought.
@@ -40,8 +41,9 @@ pub enum Arrival {
         tsi: pgm_tsi_t,
         sequence: u32,
     },
-    /// So many packets of a session are lost for good.
-    Lost { tsi: pgm_tsi_t, count: u32 },
+    /// So many packets of a session are lost for good. None: it has fallen silent, and what comes of
+    /// it from now on need not follow what came before.
+    Lost { tsi: pgm_tsi_t, count: Option<u32> },
 }
 
 /// Why nothing was sent.
@@ -152,7 +154,7 @@ impl Sock {
                 kernel::RECVRCVINFO,
                 &1u32.to_ne_bytes(),
             )?;
-            let events = EVENT_LOSS | EVENT_RESET;
+            let events = EVENT_LOSS | EVENT_RESET | EVENT_EXPIRY;
             set(&kernel, IPPROTO_PGM, kernel::EVENTS, &events.to_ne_bytes())?;
             let pending = UnixStream::pair()?;
             pending.0.set_nonblocking(true)?;
@@ -485,6 +487,7 @@ impl Sock {
         let settings = lock(&self.setup).settings;
         let mut inbox = lock(&self.inbox);
         if let Some((tsi, count)) = inbox.over {
+            let count = Some(count);
             return Ok(Some(Arrival::Lost { tsi, count }));
         }
         if let Some(arrival) = inbox.waiting.pop_front() {
@@ -510,31 +513,39 @@ impl Sock {
             let flags = if wait { 0 } else { libc::MSG_DONTWAIT };
             let mut control = [0; 128];
             let got = sys::receive(self.kernel.as_fd(), &mut inbox.buffer, &mut control, flags);
-            let got = match got {
-                Ok(got) => got,
+            let arrival = match got {
+                Ok(got) => {
+                    let bytes = inbox.buffer.get(..got.len).unwrap_or_default();
+                    if got.flags & MSG_NOTIFICATION != 0 {
+                        notification(bytes)
+                    } else {
+                        let control = control.get(..got.control).unwrap_or_default();
+                        rcvinfo(control).map(|info| Arrival::Message {
+                            bytes: bytes.to_vec(),
+                            tsi: pgm_tsi_t::from_bytes(info.tsi),
+                            sequence: info.sqn,
+                        })
+                    }
+                }
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => return Ok(None),
                     // Nothing that ends a session: it goes on when the interface is back.
                     Some(libc::EINTR | libc::ENETDOWN | libc::ENETUNREACH) => continue,
+                    // A loss, and no memory for its notification.
+                    Some(libc::ENOBUFS) => self.loss(),
                     _ => return Err(error),
                 },
-            };
-            let bytes = inbox.buffer.get(..got.len).unwrap_or_default();
-            let arrival = if got.flags & MSG_NOTIFICATION != 0 {
-                notification(bytes)
-            } else {
-                let control = control.get(..got.control).unwrap_or_default();
-                rcvinfo(control).map(|info| Arrival::Message {
-                    bytes: bytes.to_vec(),
-                    tsi: pgm_tsi_t::from_bytes(info.tsi),
-                    sequence: info.sqn,
-                })
             };
             match arrival {
                 Some(Arrival::Message { tsi, .. }) if Some(tsi) == own => {}
                 Some(arrival) => {
-                    if let (Arrival::Lost { tsi, count }, true) =
-                        (&arrival, settings.abort_on_reset)
+                    if let (
+                        Arrival::Lost {
+                            tsi,
+                            count: Some(count),
+                        },
+                        true,
+                    ) = (&arrival, settings.abort_on_reset)
                     {
                         inbox.over = Some((*tsi, *count));
                         self.tell_pending();
@@ -544,6 +555,23 @@ impl Sock {
                 None => return Err(io::Error::other("the kernel told no session")),
             }
         }
+    }
+
+    /// PGM_GET_LOSS: what the last call failed for.
+    fn loss(&self) -> Option<Arrival> {
+        // struct pgm_loss: tsi (8), first (4), count (4)
+        let mut loss = [0; 16];
+        sys::get_option(
+            self.kernel.as_fd(),
+            IPPROTO_PGM,
+            kernel::GET_LOSS,
+            &mut loss,
+        )
+        .ok()?;
+        Some(Arrival::Lost {
+            tsi: pgm_tsi_t::from_bytes(*loss.first_chunk()?),
+            count: Some(u32::from_ne_bytes(*loss.last_chunk()?)),
+        })
     }
 
     /// Gives back what a call cannot tell any more.
@@ -561,7 +589,9 @@ impl Sock {
 /// struct pgm_notification
 fn notification(bytes: &[u8]) -> Option<Arrival> {
     // event (4), flags (4), tsi (8), sqn (4), count (4), code (4), reserved (4)
+    let event = u32::from_ne_bytes(*bytes.first_chunk()?);
     let tsi = pgm_tsi_t::from_bytes(bytes.get(8..16)?.try_into().ok()?);
     let count = u32::from_ne_bytes(bytes.get(20..24)?.try_into().ok()?);
+    let count = (event != EVENT_EXPIRY).then_some(count);
     Some(Arrival::Lost { tsi, count })
 }

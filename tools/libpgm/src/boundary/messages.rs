@@ -194,14 +194,19 @@ fn receive(
                 if flags & libc::MSG_ERRQUEUE != 0 {
                     // The program frees it; it stays valid until the next call all the same, because
                     // ZeroMQ looks at the TSI afterwards.
-                    let buffer = Buffer::new(this, &[], tsi, count);
+                    let buffer = Buffer::new(this, &[], tsi, count.unwrap_or(0));
                     (place.msgv_len, place.msgv_skb[0]) = (1, buffer.shared());
                     lent.push(buffer);
                 }
                 let failure = Failure {
                     domain: PGM_ERROR_DOMAIN_RECV,
                     code: PGM_ERROR_CONNRESET,
-                    message: format!("{count} packets of {} were lost", gsi::tsi_text(tsi)),
+                    message: match count {
+                        Some(count) => {
+                            format!("{count} packets of {} were lost", gsi::tsi_text(tsi))
+                        }
+                        None => format!("{} has fallen silent", gsi::tsi_text(tsi)),
+                    },
                 };
                 report(error, &failure);
                 return (PGM_IO_STATUS_RESET, 0);
