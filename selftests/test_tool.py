@@ -20,6 +20,8 @@ import ktap
 import net
 import pgm
 import variant
+import wire
+from probe import Probe
 
 TOOL = os.environ.get("PGM_TOOL", "pgm")
 DATA = os.urandom(700_001)
@@ -258,6 +260,33 @@ WRONG = {
     "ttl": (["send", "239.192.0.1:7500", "--ttl", "0"], "1..=255"),
     "unknown": (["recv", "239.192.0.1:7500", "--fec"], "--fec"),
 }
+
+
+@ktap.test(variants=(variant.V4,))
+def test_zmq_message_without_end():
+    """A publisher that breaks off in the middle of a message: it is lost, and that is a failure."""
+    syn, rst = wire.option(wire.OPT_SYN), wire.option(wire.OPT_RST, byte3=1)
+    with net.shared() as lan, Probe(lan.hosts[0]) as probe:
+        child = lan.hosts[1].popen(
+            *(TOOL, "recv", f"{pgm.GROUP}:{pgm.PORT}", "--zmq", "--count", "2"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            ktap.wait_for(lambda: lan.hosts[1].joined(pgm.GROUP), "the tool has joined")
+            source = probe.source()
+            source.odata(0, b"\0\0\x04\0one\x09\0half", syn)
+            ktap.equal(child.stdout.readline(), "one\n")
+            source.spm(0, 0, rst)
+            other = probe.source()
+            other.odata(0, b"\0\0\x04\0two", syn)
+            out, err = child.communicate(timeout=20)
+            ktap.equal((out, child.returncode), ("two\n", 1), err)
+            assert "in the middle of a message" in err, err
+        finally:
+            child.kill()
+            child.wait()
 
 
 @ktap.each(WRONG)

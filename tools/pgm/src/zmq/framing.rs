@@ -159,6 +159,11 @@ impl Unpacker {
         *self = Self::default();
     }
 
+    /// A message has begun and not ended.
+    pub fn is_midway(&self) -> bool {
+        !self.stream.is_empty() || !self.parts.is_empty()
+    }
+
     /// Takes a packet; hands out every message that it completes. After an error the session
     /// is to be joined again.
     pub fn add(&mut self, packet: &[u8], mut message: impl FnMut(Parts)) -> Result<(), Malformed> {
@@ -319,6 +324,21 @@ mod tests {
         assert!(got.len() >= 6, "{got:?}");
         assert!(got.iter().all(|message| messages.contains(message)));
         assert_eq!(got.last(), messages.last());
+    }
+
+    #[test]
+    fn the_middle_of_a_message_is_known() {
+        let mut unpacker = Unpacker::default();
+        let mut midway = |packet: &[u8]| {
+            unpacker.add(packet, |_| ()).unwrap();
+            unpacker.is_midway()
+        };
+        assert!(!midway(b"\xFF\xFFrest of what was missed"));
+        assert!(!midway(b"\0\0\x02\0x"));
+        assert!(midway(b"\0\0\x02\x01x"));
+        assert!(!midway(b"\xFF\xFF\x02\0y"));
+        assert!(midway(b"\0\0\x05\0a"));
+        assert!(!midway(b"\xFF\xFFbcd"));
     }
 
     #[test]

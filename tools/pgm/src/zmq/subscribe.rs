@@ -28,6 +28,7 @@ fn print(args: &Recv, socket: &PgmSocket, output: &mut Output, tally: &mut Tally
     let mut publishers: HashMap<_, Unpacker> = HashMap::new();
     let mut waiting = true;
     let mut lost = 0u64;
+    let mut unfinished = 0u64;
     let enough = |tally: &Tally| args.count.is_some_and(|count| tally.messages() >= count);
     socket.set_timeout(args.wait)?;
     while !enough(tally) {
@@ -53,7 +54,11 @@ fn print(args: &Recv, socket: &PgmSocket, output: &mut Output, tally: &mut Tally
                         publishers.entry(tsi).or_default().lost();
                     }
                     Event::Over => {
-                        publishers.remove(&tsi);
+                        // Whatever ends a session, one that begins anew does not go on with this.
+                        if publishers.remove(&tsi).is_some_and(|it| it.is_midway()) {
+                            eprintln!("pgm: {tsi} ended in the middle of a message, which is lost");
+                            unfinished = unfinished.saturating_add(1);
+                        }
                     }
                 }
                 continue;
@@ -82,6 +87,12 @@ fn print(args: &Recv, socket: &PgmSocket, output: &mut Output, tally: &mut Tally
         bail!(
             "{} lost for good (publishers need a lower rate or a longer window)",
             units::count(lost, "packet")
+        );
+    }
+    if unfinished > 0 {
+        bail!(
+            "{} lost, the end never came",
+            units::count(unfinished, "message")
         );
     }
     Ok(())
