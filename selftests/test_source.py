@@ -112,9 +112,9 @@ def test_full_window():
 
         ktap.wait_for(fill, "the window is full", interval=0.01)
         probe.forget()
-        for _ in range(6):
+        for _ in range(18):
             nak(probe, session, 0)
-            assert not is_writable(sock, 0.3)
+            assert not is_writable(sock, 0.1)
         ktap.equal(pgm.stats(sock)["odata"], 20)
         spms = probe.all(wire.SPM)
         assert len(spms) >= 4 and {spm.trail for spm in spms} == {0}, spms

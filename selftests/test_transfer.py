@@ -26,11 +26,11 @@ def transfer(count, sizes, spec, receivers=1, window=(20_000, 15_000, 0)):
         # Without loss, patience: an emulated CPU may stand still longer than a back-off.
         options = None if spec else {pgm.PGM_NAK_BO_IVL: 1_000_000}
         listeners = [pgm.listener(host, options=options) for host in others]
-        for host in others if spec else []:
-            lan.impair(host, spec)
         with pgm.source(first, window=window, options={pgm.PGM_AMBIENT_SPM: 100_000}) as source:
             # An SPM before the first ODATA, or losing that one would shorten the session.
             ktap.wait_for(lambda: pgm.stats(source)["spm"] >= 3, "the session is announced")
+            for host in others if spec else []:
+                lan.impair(host, spec)
             sessions = [pgm.Background(receive, listening) for listening in listeners]
             for message in sent:
                 source.send(message)
