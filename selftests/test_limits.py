@@ -437,31 +437,36 @@ def test_cgroup_of_a_source():
             inmate.leave()
 
 
-def feed(source, heard):
-    """Sends until somebody heard it."""
-    while not heard:
-        source.send(b"first")
-        time.sleep(0.1)
+def accepting(path, lan, source):
+    """Somebody in a cgroup who has accepted a session of the source, and keeps it."""
+    kept = []
+
+    def take():
+        with pgm.listener(lan.hosts[1]) as listening:
+            session, _ = pgm.accept(listening)
+        kept.append(session)
+        ktap.equal(session.recv(10), b"first")
+        return "accepted"
+
+    def feed():
+        while not kept:
+            source.send(b"first")
+            time.sleep(0.1)
+
+    feeder = pgm.Background(feed)
+    inmate = Inmate(path, take)
+    kept.append(inmate)
+    feeder.result()
+    return inmate
 
 
 @ktap.test(timeout=60)
 def test_cgroup_of_a_receiver():
     """What a session holds is charged to the cgroup of who accepted it, and given back."""
     # attack: A-14
-    def take():
-        with pgm.listener(lan.hosts[1]) as listening:
-            session, _ = pgm.accept(listening)
-        keep.append(session)
-        ktap.equal(session.recv(10), b"first")
-        return "accepted"
-
-    keep = []
     with net.shared() as lan, cgroup(64 << 20) as path:
         source = pgm.source(lan.hosts[0])
-        feeder = pgm.Background(lambda: feed(source, keep))
-        inmate = Inmate(path, take)
-        keep.append(inmate)
-        feeder.result()
+        inmate = accepting(path, lan, source)
         try:
             ktap.equal(inmate.answer, "accepted")
             for _ in range(100):
@@ -499,22 +504,11 @@ def refuse_all(path):
 def test_cgroup_of_a_session():
     """The filter of a cgroup is that of the sessions of its listeners, whoever made them."""
     # attack: A-24
-    def take():
-        with pgm.listener(lan.hosts[1]) as listening:
-            session, _ = pgm.accept(listening)
-        accepted.append(session)
-        ktap.equal(session.recv(10), b"first")
-        return "accepted"
-
     def refused():
         return lan.hosts[1].counters()["InDiscardFiltered"]
 
-    accepted = []
     with net.shared() as lan, cgroup(64 << 20) as path, pgm.source(lan.hosts[0]) as source:
-        feeder = pgm.Background(lambda: feed(source, accepted))
-        inmate = Inmate(path, take)
-        accepted.append(inmate)
-        feeder.result()
+        inmate = accepting(path, lan, source)
         try:
             ktap.equal(inmate.answer, "accepted")
             before = refused()
