@@ -260,11 +260,11 @@ def numbered(n):
 
 def read_numbered(session):
     """How many came, in order and unchanged, up to the end of the session."""
-    for n in itertools.count():
-        data, _, flags, _ = session.recvmsg(2 * len(MESSAGE))
-        if not data and not flags & pgm.MSG_EOR:
-            return n
-        pgm.same([data], [numbered(n)])
+    count = 0
+    for data in pgm.arrivals(session):
+        pgm.same([data], [numbered(count)])
+        count += 1
+    return count
 
 
 def steadily(lan, disturb, seconds=1.0):

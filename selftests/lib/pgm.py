@@ -308,14 +308,18 @@ def rcvinfo(ancillary):
     return None
 
 
-def receive_all(sock, size=1 << 17):
-    """Every message up to the end of the session (FIN)."""
-    got = []
+def arrivals(sock, size=1 << 17):
+    """Each message up to the end of the session (FIN)."""
     while True:
         data, _, flags, _ = sock.recvmsg(size)
         if not data and not flags & MSG_EOR:
-            return got
-        got.append(data)
+            return
+        yield data
+
+
+def receive_all(sock, size=1 << 17):
+    """All of them."""
+    return list(arrivals(sock, size))
 
 
 def messages(count, sizes=(1, 1400), seed=1):
