@@ -234,6 +234,19 @@ def planted(case):
 
 
 @ktap.test
+def test_spm_before_its_data():
+    """An SPM that overtakes the ODATA it announces is a race of the sender, and may be asked about."""
+    lines = right()
+    lines[SPM] = (0.15, SOURCE, GROUP, True, OF.spm(1, 1, 3))
+    lines[SPM - 1], lines[SPM] = lines[SPM], lines[SPM - 1]
+    faults = rules.judge(captured(lines))
+    ktap.equal([(fault.requirement, fault.race) for fault in faults], [("TXW-02", True)])
+    lines.insert(SPM, (0.16, RECEIVER, SOURCE, False, OF.nak(wire.NAK, 3)))
+    asked = [fault.requirement for fault in rules.judge(captured(lines))]
+    assert "RCV-15" not in asked, asked
+
+
+@ktap.test
 def test_every_rule_is_planted():
     """No rule that never finds anything."""
     with open(rules.__file__, encoding="utf-8") as file:
