@@ -278,13 +278,20 @@ def test_ambient():
     """Ambient SPMs go on while data flow."""
     # req: SRC-08
     with net.shared() as lan, wire.Capture(lan.hosts[0], pgm.PORT) as capture:
-        with pgm.source(lan.hosts[0], options={pgm.PGM_AMBIENT_SPM: 100_000}) as source:
+        with pgm.pgm_socket(lan.hosts[0]) as source:
+            heartbeat = struct.pack("=II", 60_000_000, 60_000_000)
+            source.setsockopt(pgm.IPPROTO_PGM, pgm.PGM_HEARTBEAT_SPM, heartbeat)
+            pgm.set_int(source, pgm.PGM_AMBIENT_SPM, 100_000)
+            source.connect((pgm.GROUP, pgm.PORT))
             capture.packets()
             for _ in range(50):
                 source.send(b"x")
                 time.sleep(0.02)
-            count = len(of_kind(capture.packets(), wire.SPM))
-            assert 5 <= count <= 25, f"{count} ambient SPMs in a second or more"
+            times = [packet.time for packet in of_kind(capture.packets(), wire.SPM)]
+            assert len(times) >= 3, f"{len(times)} SPMs in a second or more"
+            every = (times[-1] - times[0]) / (len(times) - 1)
+            assert every > 0.09, f"an SPM each {every:.3f} s"
+            ktap.soon(every, 0.2, "the time between SPMs")
 
 
 @ktap.test
