@@ -282,7 +282,8 @@ def test_pacing():
             size = sum(len(packet.ip) + 4 + len(packet.data) for packet in packets[8:])
             rates.append(size / (packets[-1].time - packets[7].time))
         for rate, wanted in zip(rates, (50_000, 200_000, 1_000_000)):
-            assert 0.5 * wanted < rate < 1.1 * wanted, rates
+            assert rate < 1.1 * wanted, rates
+            ktap.soon(wanted / rate, 2, "so many times as long as it should take")
 
 
 if __name__ == "__main__":
