@@ -19,8 +19,10 @@ FIELDS = {
     "malformed": "_ws.malformed",
     "wrong": "pgm.bad_checksum",
     "expert": "_ws.expert.message",
+    "severity": "_ws.expert.severity",
     "data": "data.data",
 }
+CHAT = 0x200000  # of what is not wrong, as that a UDP port is one of traceroute's
 RAW_IP = 101  # link type of packets that begin with the IP header
 
 
@@ -43,7 +45,8 @@ class Decoded(collections.namedtuple("Decoded", FIELDS)):
         # 1 is tshark's "good"; some versions print another number before it. IPv6 has no checksum.
         sums = (self.checksum.rpartition(",")[2], self.ip_checksum)
         wanted = ("1", "1" if self.ip_version == "4" else "")
-        return sums != wanted or bool(self.malformed or self.wrong or self.expert)
+        notes = [int(number) for number in self.severity.split(",") if number]
+        return sums != wanted or bool(self.malformed or self.wrong or max(notes, default=0) > CHAT)
 
 
 def need():
