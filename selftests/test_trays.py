@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a packet costs that waits for its reader, or behind one that is missing; and that nothing of it is lost."""
 
-import contextlib
 import os
-import random
 import socket
 import struct
 import sys
@@ -15,20 +13,11 @@ import ktap
 import net
 import pgm
 import variant
-import wire
-from probe import Probe
+from waiting import SIZE, Gap, held, nothing_left, receiver
 
-SIZE = 1000
-SO_TIMESTAMPNS, SO_MEMINFO = 35, 55
+SO_TIMESTAMPNS = 35
 TRAY = 32 << 10
-# What is missing stays so until the test sends it.
-PATIENT = {pgm.PGM_NAK_RPT_IVL: 1_000_000, pgm.PGM_NAK_NCF_RETRIES: 50}
 LOAD_HALF, EQUAL, RETURN, LINK_LAYER = 0x28, 0x15, 0x06, 0xFFE00000
-
-
-def held(sock):
-    """Bytes that its receive memory counts."""
-    return struct.unpack("=I", sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4))[0]
 
 
 def ask(sock):
@@ -49,13 +38,6 @@ def receive(sock):
     stamp = struct.unpack("@ll", told.pop((socket.SOL_SOCKET, SO_TIMESTAMPNS)))
     told.pop((pgm.IPPROTO_PGM, pgm.PGM_RCVINFO))
     return message, (pgm.rcvinfo(ancillary)[1], stamp), (told, flags, peer)
-
-
-def nothing_left(sock):
-    """The queue is empty, and nothing is charged."""
-    with contextlib.suppress(BlockingIOError):
-        raise AssertionError(f"{len(sock.recv(10, socket.MSG_DONTWAIT))} bytes more")
-    ktap.equal(held(sock), 0, "bytes held")
 
 
 @ktap.test(variants=variant.ALL)
@@ -85,49 +67,10 @@ def test_unread():
     assert all(other == told for _, _, other in got), "one tells something else"
 
 
-class Gap:
-    """Messages of one, two and three packets in any order; number 2 is missing."""
-
-    def __init__(self, probe, count):
-        self.source = probe.source()
-        self.source.spm(1, 0)
-        self.source.odata(1, b"first")
-        rng = random.Random(count)
-        self.messages = pgm.messages(count, (SIZE, 3 * SIZE))
-        packets = []
-        for message in self.messages:
-            first = 3 + len(packets)
-            for at in range(0, len(message), SIZE):
-                part = wire.option(wire.OPT_FRAGMENT, struct.pack("!III", first, at, len(message)))
-                options = [part] if len(message) > SIZE else []
-                packets.append((3 + len(packets), message[at : at + SIZE], *options))
-        rng.shuffle(packets)
-        for packet in packets:
-            self.source.odata(*packet)
-        self.count = len(packets)
-
-    def close(self):
-        """Sends what is missing. Returns what comes now."""
-        self.source.rdata(2, b"2222")
-        return [b"2222", *self.messages]
-
-
-@contextlib.contextmanager
-def receiver(options):
-    """(socket, probe): the probe does not keep what it sends, which would count for both."""
-    with (
-        net.shared() as lan,
-        Probe(lan.hosts[0]) as probe,
-        pgm.datagram(lan.hosts[1], options=PATIENT | options) as sock,
-    ):
-        probe.capture.sock.setsockopt(263, 23, 1)  # SOL_PACKET, PACKET_IGNORE_OUTGOING
-        yield sock, probe
-
-
 @ktap.test(variants=variant.ALL)
 def test_behind_a_gap():
     """Packets and parts that wait in the window count as little; a filter sees them as they came."""
-    with receiver({}) as (sock, probe):
+    with receiver() as (sock, probe):
         ethertype = 0x0800 if variant.now().version == 4 else 0x86DD
         pgm.attach_filter(
             sock,
@@ -152,7 +95,7 @@ def test_behind_a_gap():
 def test_straggler():
     """One packet that stays counts all the memory that it keeps from being freed."""
     # attack: A-14
-    with receiver({}) as (sock, probe):
+    with receiver() as (sock, probe):
         gap = Gap(probe, 100)
         other = probe.source()
         other.odata(1, b"first")

@@ -62,6 +62,14 @@ def symbols(*names):
     return min(found), behind
 
 
+def rust(path):
+    """(begin, end) of a function of the module, by the end of its path, such as "Tray::new"."""
+    ends = "".join(f"{len(word)}{word}" for word in path.split("::"))
+    with open("/proc/kallsyms", encoding="ascii") as table:
+        names = [name for line in table if (name := line.split()[2]).endswith(ends)]
+    return symbols(*names)
+
+
 def module():
     """(begin, end) of pgm.ko."""
     with open("/proc/modules", encoding="ascii") as table:
@@ -171,10 +179,13 @@ class Refused(dict):
 
 
 @contextlib.contextmanager
-def refusing(**percent):
-    """So many of a hundred requests of a kind that the module makes are refused, whoever it works for."""
+def refusing(below=None, **percent):
+    """So many of a hundred requests of a kind are refused, whoever they are made for.
+
+    Those that the module makes, or only what is `below` some functions.
+    """
     refused = Refused()
-    with only_below(module()):
+    with only_below(below or module()):
         for kind, chance in percent.items():
             _put(kind, interval=1, space=0, times=ENDLESS, probability=chance)
         try:
