@@ -246,17 +246,12 @@ def test_close_wakes_nobody_twice():
 @ktap.test(variants=(variant.V4, variant.V4_UDP))
 def test_bad_memory_of_one_reader():
     """A message that one thread cannot take, for its memory is bad, wakes another that waits."""
-
-    def sleeps(thread):
-        with open(f"/proc/self/task/{thread.native_id}/stat", encoding="ascii") as file:
-            return file.read().rpartition(")")[2].split()[0] == "S"
-
     with net.shared() as lan, pgm.datagram(lan.hosts[1]) as bus:
         with pgm.source(lan.hosts[0]) as source:
             for n in range(25):
                 good = pgm.Background(bus.recv, 10)
                 bad = pgm.Background(call, "recv", bus.fileno(), 8, 10, 0)
-                ktap.wait_for(lambda b=bad, g=good: sleeps(b) and sleeps(g), "both sleep")
+                ktap.wait_for(lambda b=bad, g=good: b.sleeps() and g.sleeps(), "both sleep")
                 source.send(bytes([n]))
                 ktap.equal(good.result(3), bytes([n]))
                 source.send(b"next")

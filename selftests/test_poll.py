@@ -5,6 +5,7 @@
 import contextlib
 import os
 import select
+import socket
 import sys
 
 sys.path.insert(0, f"{os.path.dirname(os.path.realpath(__file__))}/lib")
@@ -91,6 +92,23 @@ def test_session_end():
 
 
 @ktap.test
+def test_session_end_wakes_sleeper():
+    """FIN wakes whoever waits for POLLRDHUP only, with poll() and epoll."""
+    with session() as (source, accepted), select.epoll() as epoll:
+        epoll.register(accepted, select.EPOLLRDHUP | select.EPOLLET)
+        ktap.equal(epoll.poll(0), [])
+        # Without a wake-up they find it only when their time is over.
+        sleepers = [
+            pgm.Background(events, accepted, RDHUP, 1000),
+            pgm.Background(epoll.poll, 1000),
+        ]
+        ktap.wait_for(lambda: all(sleeper.sleeps() for sleeper in sleepers), "both sleep")
+        source.close()
+        ktap.equal(sleepers[0].result(20), RDHUP)
+        ktap.equal(sleepers[1].result(20), [(accepted.fileno(), select.EPOLLRDHUP)])
+
+
+@ktap.test
 def test_session_reset():
     """RST: POLLERR until the error was fetched."""
     with session() as (source, accepted):
@@ -124,6 +142,17 @@ def test_source():
         reaches(source, OUT)
         source.send(bytes(1000))
         pgm.reset_close(source)
+
+
+@ktap.test(timeout=20)
+def test_shut_down_source():
+    """Writable, since send() fails at once; and who waits for something else does so asleep."""
+    with net.shared() as lan, pgm.source(lan.hosts[0]) as source, select.epoll() as epoll:
+        source.shutdown(socket.SHUT_WR)
+        ktap.equal(events(source, OUT), OUT)
+        ktap.equal(events(source, IN, 0.2), 0)
+        epoll.register(source, select.EPOLLIN)
+        ktap.equal(epoll.poll(0.2), [])
 
 
 @ktap.test

@@ -5,6 +5,7 @@
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 import sys
@@ -207,6 +208,22 @@ def trail(kind):
         for sqn in (4, 6):
             source.rdata(sqn, b"%d" % sqn, trail=4)
         reads(sock, b"4", b"5", b"6")
+
+
+@ktap.test
+def test_loss_wakes_who_waits_for_errors():
+    """poll() without any event returns for a loss, which is an error."""
+    with receiver() as (sock, _, source):
+        source.spm(1, 0)
+        source.odata(1, b"1", trail=1)
+        reads(sock, b"1")
+        source.odata(3, b"3", trail=1)
+        poller = select.poll()
+        poller.register(sock, 0)
+        sleeper = pgm.Background(poller.poll, 1_000_000)
+        ktap.wait_for(sleeper.sleeps, "it sleeps")
+        source.spm(2, 3)
+        ktap.equal(sleeper.result(20), [(sock.fileno(), select.POLLERR)])
 
 
 @ktap.test(variants=variant.ALL)

@@ -326,9 +326,20 @@ pub(crate) fn deliver(sk: &mut Locked<'_>) {
         }
         wake = true;
     }
-    if wake {
+    if wake && (sk.ended || sk.loss.is_some()) {
+        wake_all(sk);
+    } else if wake {
         // SAFETY: The lock is held, the socket is live.
         unsafe { b::pgm_data_ready(sk.sock()) };
+    }
+}
+
+/// Wakes readers, and who waits for POLLRDHUP or POLLERR only.
+pub(crate) fn wake_all(sk: &Locked<'_>) {
+    // SAFETY: The lock is held, the socket is live.
+    unsafe {
+        b::pgm_data_ready(sk.sock());
+        b::pgm_state_change(sk.sock());
     }
 }
 

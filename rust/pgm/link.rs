@@ -265,8 +265,7 @@ fn examine(sk: &mut Locked<'_>, now: Instant) {
     if matches!(sk.receive, Receive::Session(_)) && receives == Some(Device::Gone) {
         // Interface numbers do not come back.
         sk.ended = true;
-        // SAFETY: As above.
-        unsafe { b::pgm_data_ready(sk.sock()) };
+        engine::wake_all(sk);
     }
 }
 

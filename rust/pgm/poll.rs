@@ -47,8 +47,9 @@ pub(crate) unsafe extern "C" fn poll(
         } else if sk.loss.is_some() {
             mask |= b::POLL_IN_ | b::POLL_ERR_;
         }
-        let sends = !matches!(sk.receive, Receive::Session(_)) && shutdown & b::SEND_SHUTDOWN == 0;
-        if sends && engine::writable(&sk) {
+        // After shutdown() send() fails at once, and does not wait either.
+        let sends = !matches!(sk.receive, Receive::Session(_));
+        if sends && (shutdown & b::SEND_SHUTDOWN != 0 || engine::writable(&sk)) {
             mask |= b::POLL_OUT_;
         } else {
             engine::wait_for_room(&mut sk);

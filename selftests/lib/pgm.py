@@ -356,6 +356,11 @@ class Background(threading.Thread):
         except BaseException as error:  # noqa: BLE001 # handed on by result()
             self.error = error
 
+    def sleeps(self):
+        """Does it wait for something?"""
+        with open(f"/proc/self/task/{self.native_id}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] == "S"
+
     def result(self, timeout=50):
         """Waits for the end of the thread."""
         timeout *= ktap.SLOW

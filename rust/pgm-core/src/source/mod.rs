@@ -96,7 +96,10 @@ impl<P, H: Heap> Source<P, H> {
     /// Says that somebody waits for room for such an APDU, after [`Source::room`] said no. A window that
     /// advances with data stops when it is full, and must know that it is (RFC 3208 §16.2).
     pub fn wait_for_room(&mut self, now: Instant, fragments: u32, bytes: u64) {
-        self.window.want(now, fragments, bytes);
+        // In a source that closes nothing has room any more.
+        if self.closing.is_open() {
+            self.window.want(now, fragments, bytes);
+        }
     }
 
     /// Whether there is room for any of those who wait; they ask again.

@@ -58,6 +58,14 @@ fn queued_data_leaves_before_fin_is_announced() {
     assert_eq!(fins, [false, true]);
 }
 
+#[test]
+fn nobody_is_told_of_room_in_a_source_that_closes() {
+    let (mut bench, _) = sent(1);
+    bench.source.fin(bench.now);
+    bench.source.wait_for_room(bench.now, 1, 1);
+    assert!(!bench.source.room_came());
+}
+
 // req: OPT-57
 #[test]
 fn repairs_go_on_for_the_window_after_fin_and_then_all_stops() {
