@@ -98,14 +98,14 @@ class Receiver:
         done = self.pgm.pgm_setsockopt(self.sock, pgm.IPPROTO_PGM, self.number[option], value, len(value))
         assert done & 1, option
 
-    def next(self):
+    def next(self, size=2000):
         """What pgm_recv() gives when it gives something: a message, or that there was a loss."""
-        data, got = ctypes.create_string_buffer(2000), ctypes.c_size_t()
+        data, got = ctypes.create_string_buffer(size), ctypes.c_size_t()
         said = self.WOULD_BLOCK
 
         def something():
             nonlocal said
-            said = self.pgm.pgm_recv(self.sock, data, ctypes.c_size_t(2000), 0, ctypes.byref(got), None)
+            said = self.pgm.pgm_recv(self.sock, data, ctypes.c_size_t(size), 0, ctypes.byref(got), None)
             return said != self.WOULD_BLOCK
 
         ktap.wait_for(something, "pgm_recv() says something")
@@ -127,6 +127,26 @@ def test_silence_is_told():
         ktap.equal(receiver.next(), Receiver.RESET)
         source.odata(7, b"seven")
         ktap.equal(receiver.next(), b"seven")
+        receiver.close()
+
+
+@ktap.test
+def test_message_of_a_mebibyte():
+    """A message is whole, or told of as lost: OpenPGM's structures hold 16 bytes less than a mebibyte."""
+    largest, mebibyte = 16 * 0xFFFF, 1 << 20
+    with net.shared() as lan:
+        for name, value in ("msgsize_max", mebibyte), ("fragments_max", 1024):
+            lan.hosts[1].sysctl(f"net/pgm/{name}", value)
+        receiver = Receiver(lan.hosts[1])
+        options = {pgm.PGM_MSGSIZE_MAX: mebibyte}
+        with pgm.source(lan.hosts[0], window=(500_000, 0, 8 << 20), options=options) as source:
+            for size in (largest, mebibyte, 1):
+                source.send(bytes(size - 1) + b"x")
+            whole = receiver.next(mebibyte)
+            ktap.equal((len(whole), whole[-1:]), (largest, b"x"))
+            lost = receiver.next(mebibyte)
+            assert lost == Receiver.RESET, f"pgm_recv() gave {len(lost)} bytes"
+            ktap.equal(receiver.next(mebibyte), b"x")
         receiver.close()
 
 

@@ -21,8 +21,10 @@ use crate::sys;
 
 /// `DEFAULT_DATA_DESTINATION_PORT`
 const PORT: u16 = 7500;
-/// A message, or several packets of it, is never larger.
-const BUFFER: usize = 1 << 20;
+/// A message is lent in pieces that a 16-bit length can tell.
+pub const PIECE: usize = u16::MAX as usize;
+/// The largest message that OpenPGM's programs can be given, 16 bytes less than the kernel may take.
+const BUFFER: usize = MAX_FRAGMENTS * PIECE;
 /// When to try again what an interface did not take.
 pub const RETRY: Duration = Duration::from_millis(100);
 
@@ -520,11 +522,17 @@ impl Sock {
                         notification(bytes)
                     } else {
                         let control = control.get(..got.control).unwrap_or_default();
-                        rcvinfo(control).map(|info| Arrival::Message {
+                        let message = rcvinfo(control).map(|info| Arrival::Message {
                             bytes: bytes.to_vec(),
                             tsi: pgm_tsi_t::from_bytes(info.tsi),
                             sequence: info.sqn,
-                        })
+                        });
+                        if got.flags & libc::MSG_EOR == 0 {
+                            self.skip_rest(&mut inbox.buffer);
+                            too_large(message, own)
+                        } else {
+                            message
+                        }
                     }
                 }
                 Err(error) => match error.raw_os_error() {
@@ -557,6 +565,17 @@ impl Sock {
         }
     }
 
+    /// The rest of a message that nobody can be given.
+    fn skip_rest(&self, buffer: &mut [u8]) {
+        loop {
+            match sys::receive(self.kernel.as_fd(), buffer, &mut [], libc::MSG_DONTWAIT) {
+                Ok(got) if got.flags & libc::MSG_EOR == 0 => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => return,
+            }
+        }
+    }
+
     /// PGM_GET_LOSS: what the last call failed for.
     fn loss(&self) -> Option<Arrival> {
         // struct pgm_loss: tsi (8), first (4), count (4)
@@ -583,6 +602,17 @@ impl Sock {
     fn tell_pending(&self) {
         // Full is as good as one byte.
         let _ = (&self.pending.1).write(&[0]);
+    }
+}
+
+/// A message that no program can be given is lost; who sent it himself does not miss it.
+fn too_large(message: Option<Arrival>, own: Option<pgm_tsi_t>) -> Option<Arrival> {
+    match message {
+        Some(Arrival::Message { tsi, .. }) if Some(tsi) != own => Some(Arrival::Lost {
+            tsi,
+            count: Some(1),
+        }),
+        message => message,
     }
 }
 

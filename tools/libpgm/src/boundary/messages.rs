@@ -13,7 +13,7 @@ use super::{guard, report};
 use crate::abi::*;
 use crate::failure::Failure;
 use crate::gsi;
-use crate::sock::{Arrival, Refusal};
+use crate::sock::{Arrival, Refusal, PIECE};
 
 fn status(refusal: Refusal) -> c_int {
     match refusal {
@@ -147,9 +147,6 @@ pub unsafe extern "C" fn pgm_send_skbv(
         status
     })
 }
-
-/// A message is lent in pieces that a 16-bit length can tell.
-const PIECE: usize = u16::MAX as usize;
 
 /// Fills `vector`; what it is filled with is valid until the next call.
 fn receive(
