@@ -289,6 +289,35 @@ def test_zmq_message_without_end():
             child.wait()
 
 
+@ktap.test(variants=(variant.V4,))
+def test_zmq_flood_of_nonsense():
+    """Packets that are not of ZeroMQ are counted: they do not fill a terminal, nor a log."""
+    count = 400
+    with net.shared() as lan, Probe(lan.hosts[0]) as probe:
+        child = lan.hosts[1].popen(
+            *(TOOL, "recv", f"{pgm.GROUP}:{pgm.PORT}", "--zmq", "--count", "1"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            ktap.wait_for(lambda: lan.hosts[1].joined(pgm.GROUP), "the tool has joined")
+            source = probe.source()
+            source.odata(0, b"\0", wire.option(wire.OPT_SYN))
+            for sqn in range(1, count):
+                source.odata(sqn, b"\0")
+            source.odata(count, b"\0\0\x04\0\xe2\x80\xae")
+            out, err = child.communicate(timeout=20)
+            ktap.equal((out, child.returncode), ("\\xe2\\x80\\xae\n", 0), err)
+            said = err.count("no ZeroMQ publisher")
+            counted = sum(int(n) for n in re.findall(r"(\d+) such lines? more", err))
+            ktap.equal(said + counted, count, err)
+            assert said < count / 2, f"{said} lines"
+        finally:
+            child.kill()
+            child.wait()
+
+
 @ktap.each(WRONG)
 def wrong_arguments(case):
     """A sentence and exit 2."""

@@ -36,6 +36,11 @@ pub const PACKET_MAX: usize = 1428;
 /// The largest message that is put together.
 pub const MESSAGE_MAX: usize = 64 << 20;
 
+/// What a part takes besides its bytes.
+const PART: usize = 64;
+/// What the stream of a publisher keeps of its memory.
+const STREAM: usize = 64 << 10;
+
 /// The parts of a message: one at least.
 pub type Parts = Vec<Vec<u8>>;
 
@@ -159,6 +164,11 @@ impl Unpacker {
         *self = Self::default();
     }
 
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        self.stream.capacity().saturating_add(self.size)
+    }
+
     /// A message has begun and not ended.
     pub fn is_midway(&self) -> bool {
         !self.stream.is_empty() || !self.parts.is_empty()
@@ -193,8 +203,7 @@ impl Unpacker {
         self.stream.extend_from_slice(piece);
         let mut rest = self.stream.as_slice();
         while let Some((frame, after)) = Frame::read(rest, self.size)? {
-            // A part costs memory even if it is empty.
-            let cost = frame.payload.len().saturating_add(size_of::<Vec<u8>>());
+            let cost = frame.payload.len().saturating_add(PART);
             self.size = self.size.saturating_add(cost);
             self.parts.push(frame.payload.to_vec());
             if !frame.more {
@@ -205,6 +214,9 @@ impl Unpacker {
         }
         let used = self.stream.len().saturating_sub(rest.len());
         self.stream.drain(..used);
+        if used > 0 {
+            self.stream.shrink_to(STREAM);
+        }
         Ok(())
     }
 }

@@ -2,8 +2,10 @@
 
 //! `--zmq`: messages of ZeroMQ's PUB and SUB sockets over `pgm://` and `epgm://`.
 
+mod complaints;
 mod framing;
 mod publish;
+mod publishers;
 mod subscribe;
 mod text;
 

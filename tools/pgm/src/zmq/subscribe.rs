@@ -2,11 +2,11 @@
 
 //! `pgm recv --zmq`: the messages of all publishers of a group, a line each.
 
-use std::collections::HashMap;
-
 use anyhow::{bail, Result};
 
-use super::framing::{Parts, Unpacker};
+use super::complaints::Complaints;
+use super::framing::Parts;
+use super::publishers::Publishers;
 use super::text;
 use crate::cli::{Recv, Topic};
 use crate::recv::{conclude, explain, Output, BUFFER};
@@ -25,7 +25,8 @@ pub fn run(args: &Recv) -> Result<()> {
 
 fn print(args: &Recv, socket: &PgmSocket, output: &mut Output, tally: &mut Tally) -> Result<()> {
     let mut buffer = vec![0; BUFFER];
-    let mut publishers: HashMap<_, Unpacker> = HashMap::new();
+    let mut publishers = Publishers::new();
+    let mut complaints = Complaints::default();
     let mut waiting = true;
     let mut lost = 0u64;
     let mut unfinished = 0u64;
@@ -46,17 +47,19 @@ fn print(args: &Recv, socket: &PgmSocket, output: &mut Output, tally: &mut Tally
             Received::Event { event, tsi } => {
                 match event {
                     Event::Loss(count) => {
-                        eprintln!(
-                            "pgm: {} of {tsi} lost for good, and what was in it",
+                        complaints.say(format!(
+                            "{} of {tsi} lost for good, and what was in it",
                             units::count(count.into(), "packet")
-                        );
+                        ));
                         lost = lost.saturating_add(count.into());
-                        publishers.entry(tsi).or_default().lost();
+                        publishers.lost(tsi);
                     }
                     Event::Over => {
                         // Whatever ends a session, one that begins anew does not go on with this.
-                        if publishers.remove(&tsi).is_some_and(|it| it.is_midway()) {
-                            eprintln!("pgm: {tsi} ended in the middle of a message, which is lost");
+                        if publishers.over(tsi) {
+                            complaints.say(format!(
+                                "{tsi} ended in the middle of a message, which is lost"
+                            ));
                             unfinished = unfinished.saturating_add(1);
                         }
                     }
@@ -70,7 +73,7 @@ fn print(args: &Recv, socket: &PgmSocket, output: &mut Output, tally: &mut Tally
         }
         let mut lines = String::new();
         let packet = buffer.get(..len).unwrap_or_default();
-        let result = publishers.entry(tsi).or_default().add(packet, |parts| {
+        let result = publishers.add(tsi, packet, |parts| {
             if is_wanted(&parts, &args.topic) && !enough(tally) {
                 tally.add(&parts.concat());
                 lines.push_str(&text::line(&parts));
@@ -80,7 +83,13 @@ fn print(args: &Recv, socket: &PgmSocket, output: &mut Output, tally: &mut Tally
             output.write(lines.as_bytes())?;
         }
         if let Err(reason) = result {
-            eprintln!("pgm: {tsi} sent {reason}: it is no ZeroMQ publisher");
+            complaints.say(format!("{tsi} sent {reason}: it is no ZeroMQ publisher"));
+        }
+        while let Some((tsi, midway)) = publishers.give_way() {
+            complaints.say(format!(
+                "{tsi} gave way: unfinished messages take too much memory"
+            ));
+            unfinished = unfinished.saturating_add(midway.into());
         }
     }
     if lost > 0 {

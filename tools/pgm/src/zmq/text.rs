@@ -3,7 +3,7 @@
 //! A message as a line of text: its parts with tabs between them.
 //!
 //! `\t`, `\n`, `\r` and `\\` stand for these characters in a part, `\xNN` for any other byte that is
-//! no printable UTF-8. Whatever a message holds, its line gives exactly this message back.
+//! no printable UTF-8, or would make a terminal show something else than it is. Whatever a message holds, its line gives exactly this message back.
 
 use super::framing::Parts;
 
@@ -21,7 +21,7 @@ pub fn line(parts: &[Vec<u8>]) -> String {
                     '\n' => line.push_str("\\n"),
                     '\r' => line.push_str("\\r"),
                     '\\' => line.push_str("\\\\"),
-                    _ if character.is_control() => {
+                    _ if character.is_control() || deceives(character) => {
                         let mut bytes = [0; 4];
                         escape(&mut line, character.encode_utf8(&mut bytes).as_bytes());
                     }
@@ -33,6 +33,23 @@ pub fn line(parts: &[Vec<u8>]) -> String {
     }
     line.push('\n');
     line
+}
+
+/// Characters that break lines, turn their direction or do not show at all, but for the joiners that
+/// some scripts need.
+fn deceives(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 fn escape(line: &mut String, bytes: &[u8]) {
@@ -99,6 +116,13 @@ mod tests {
             "a\\tb\\n\\\\\\r\\x00\\xff\\x7f\n"
         );
         assert_eq!(line(&[vec![]]), "\n");
+        assert_eq!(
+            line(&["a\u{202e}b\u{2028}\u{85}\u{feff}".into()]),
+            "a\\xe2\\x80\\xaeb\\xe2\\x80\\xa8\\xc2\\x85\\xef\\xbb\\xbf\n"
+        );
+        // What text of any language has stays as it is.
+        let text = "\u{645}\u{200c}\u{62a} \u{3000}e\u{301}\u{1f469}\u{200d}\u{1f467}";
+        assert_eq!(line(&[text.into()]), format!("{text}\n"));
         assert_eq!(parse(b""), Ok(vec![vec![]]));
         assert_eq!(parse(b"\t"), Ok(vec![vec![], vec![]]));
         assert_eq!(parse(b"a\\x41\\\\"), Ok(vec![b"aA\\".to_vec()]));
