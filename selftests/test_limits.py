@@ -26,6 +26,7 @@ from probe import Probe, nak_list, session_of
 
 DEFAULTS = {
     "peers_max": 1_024,
+    "announced_max": 64,
     "sessions_max": 16_384,
     "nak_states_max": 262_144,
     "pieces_max": 131_072,
@@ -73,13 +74,6 @@ def rises(host, name, act):
     return host.counters()[name] - before
 
 
-def rows(host):
-    """The lines of /proc/net/pgm/receivers as dictionaries."""
-    with host, open("/proc/thread-self/net/pgm/receivers", encoding="ascii") as table:
-        names, *lines = (line.split() for line in table)
-    return [dict(zip(names, line)) for line in lines]
-
-
 def prove(sock, *sources):
     """These sources become sessions that are proven; their next packet is 2."""
     for source in sources:
@@ -110,7 +104,7 @@ def test_sessions():
         other = probe.source()
         ktap.equal(rises(host, "SessionsEvicted", lambda: other.odata(0, b"other")), 1)
         ktap.equal(sock.recv(10), b"other")
-        ktap.equal(len([row for row in rows(host) if row["role"] == "peer"]), 3)
+        ktap.equal(len([row for row in host.rows("receivers") if row["role"] == "peer"]), 3)
         kept = [*real[1:], other]
         time.sleep(1.05)
         for source in kept:
@@ -149,10 +143,34 @@ def test_listeners():
             ktap.equal(evicted, 1)
             host.sysctl("net/pgm/sessions_max", 1)
             probe.source().spm(1, 0)  # takes the place of the other one
-            listed = [row["role"] for row in rows(host)]
+            listed = [row["role"] for row in host.rows("receivers")]
             assert listed.count("session") <= 2, listed
             source.odata(2, b"still mine", trail=1)
             ktap.equal(session.recv(20), b"still mine")
+
+
+@ktap.test
+def test_announced():
+    """announced_max: the source that announced itself first is forgotten, until it sends again."""
+    # attack: A-14
+    with (
+        net.shared() as lan,
+        Probe(lan.hosts[0], pgm.PORT) as probe,
+        ceilings(lan.hosts[1], announced_max=2),
+        pgm.listener(lan.hosts[1]) as listening,
+    ):
+        host, sources = lan.hosts[1], [probe.source() for _ in range(3)]
+
+        def announce():
+            for source in sources:
+                source.spm(1, 0)
+
+        ktap.equal(rises(host, "SessionsEvicted", announce), 1)
+        ktap.equal([row["announced"] for row in host.rows("receivers") if row["role"] == "listener"], ["2"])
+        for source in sources:
+            source.odata(1, b"data", trail=1)
+            with pgm.accept(listening)[0] as session:
+                ktap.equal(session.recv(10), b"data")
 
 
 @ktap.test
@@ -161,7 +179,7 @@ def test_nak_states():
     # attack: A-14
     def states():
         names = "back_off", "wait_ncf", "wait_data"
-        return {row["tsi"]: sum(int(row[name]) for name in names) for row in rows(host)}
+        return {row["tsi"]: sum(int(row[name]) for name in names) for row in host.rows("receivers")}
 
     with receiver() as (host, sock, probe), ceilings(host, nak_states_max=100):
         real = probe.source()
@@ -219,7 +237,7 @@ def test_receive_memory():
                 forged.odata(n, bytes(1_000))
 
         assert rises(host, "InDiscardMemoryCeiling", flood) > 50
-        held = sum(int(row["memory"]) for row in rows(host) if row["role"] == "datagram")
+        held = sum(int(row["memory"]) for row in host.rows("receivers") if row["role"] == "datagram")
         assert 64 << 10 < held <= 128 << 10, held
         for n in range(2, 50):
             real.odata(n, bytes(1_000))
@@ -300,7 +318,7 @@ def test_made_up_sessions():
             [m for m in got if m.startswith(b"real")],
             [b"real %d" % n for n in range(2, real.next)],
         )
-        peers = [row for row in rows(host) if row["role"] == "peer"]
+        peers = [row for row in host.rows("receivers") if row["role"] == "peer"]
         assert len(peers) == 100, len(peers)
         assert host.counters()["SessionsEvicted"] - counted["SessionsEvicted"] >= 790
         probe.poll()

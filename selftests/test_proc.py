@@ -18,15 +18,6 @@ KINDS = "Spm Poll Polr Odata Rdata Nak Nnak Ncf Spmr Ack".split()
 INCOMING = {f"In{kind}" for kind in KINDS}
 
 
-def table(host, name):
-    """The rows of /proc/net/pgm/NAME as dictionaries."""
-    with host, open(f"/proc/thread-self/net/pgm/{name}", encoding="ascii") as file:
-        header, *rows = [line.split() for line in file]
-    for row in rows:
-        ktap.equal(len(row), len(header), f"columns of {name}")
-    return [dict(zip(header, row)) for row in rows]
-
-
 def only(rows, **wanted):
     """The one row with these columns."""
     found = [row for row in rows if all(row[name] == str(v) for name, v in wanted.items())]
@@ -48,7 +39,7 @@ def test_roles():
             listening = stack.enter_context(pgm.listener(there))
             datagram = stack.enter_context(pgm.datagram(there))
             source = stack.enter_context(pgm.source(here))
-            line = only(table(there, "receivers"), role="listener")
+            line = only(there.rows("receivers"), role="listener")
             ktap.equal(line["inode"], str(os.fstat(listening.fileno()).st_ino))
             ktap.equal((line["group"], line["port"]), (pgm.GROUP, str(pgm.PORT)))
             source.send(bytes(4000))
@@ -59,24 +50,24 @@ def test_roles():
 
             tsi = text(pgm.tsi(source))
             names = {"group": pgm.GROUP, "port": pgm.PORT, "tsi": tsi}
-            sent = only(table(here, "sources"), role="source", local=here.address, **names)
+            sent = only(here.rows("sources"), role="source", local=here.address, **names)
             ktap.equal((sent["trail"], sent["lead"], sent["odata"]), ("0", "2", "3"))
             ktap.equal((sent["rate_kbit"], sent["queued_bytes"]), ("20000", "0"))
             ktap.equal((sent["uid"], sent["inode"]), ("0", str(os.fstat(source.fileno()).st_ino)))
             assert int(sent["memory"]) >= 4000, sent
 
-            rows = table(there, "receivers")
+            rows = there.rows("receivers")
             for role, sock in (("session", session), ("peer", datagram)):
                 got = only(rows, role=role, source=here.address, **names)
                 ktap.equal((got["lead"], got["data"], got["lost"]), ("2", "3", "0"))
                 ktap.equal(got["inode"], str(os.fstat(sock.fileno()).st_ino))
             ktap.equal(only(rows, role="datagram")["sessions"], "1")
-            ktap.equal(table(there, "sources"), [])
-            ktap.equal(table(here, "receivers"), [])
+            ktap.equal(there.rows("sources"), [])
+            ktap.equal(here.rows("receivers"), [])
             source.close()
-            only(table(here, "sources"), role="closing", inode=0, **names)
+            only(here.rows("sources"), role="closing", inode=0, **names)
             ktap.wait_for(
-                lambda: any(row["role"] == "ended" for row in table(there, "receivers")),
+                lambda: any(row["role"] == "ended" for row in there.rows("receivers")),
                 "the session ends",
             )
 
@@ -95,7 +86,7 @@ def test_nak_states():
                 lan.toward(there, "loss 100%")
                 source.send(b"lost")
                 ktap.wait_for(
-                    lambda: only(table(here, "sources"), role="source")["lead"] == "1",
+                    lambda: only(here.rows("sources"), role="source")["lead"] == "1",
                     "the second packet is sent",
                 )
                 # The confirmation and the repair shall not be faster than we look.
@@ -103,13 +94,13 @@ def test_nak_states():
                 source.send(b"third")
 
                 def state():
-                    row = only(table(there, "receivers"), role="session")
+                    row = only(there.rows("receivers"), role="session")
                     return tuple(int(row[n]) for n in ("back_off", "wait_ncf", "wait_data"))
 
                 ktap.wait_for(lambda: state() == (0, 1, 0), "the NAK was sent")
                 ktap.wait_for(lambda: state() == (0, 0, 0), "it was repaired")
                 ktap.equal([session.recv(10) for _ in range(2)], [b"lost", b"third"])
-                row = only(table(there, "receivers"), role="session")
+                row = only(there.rows("receivers"), role="session")
                 ktap.equal((row["missing"], row["repaired"], row["naks"]), ("1", "1", "1"))
 
 
@@ -167,7 +158,7 @@ def test_lost():
                     for _ in range(3):
                         source.send(b"lost")
                     ktap.wait_for(
-                        lambda: only(table(here, "sources"), role="source")["trail"] == "4",
+                        lambda: only(here.rows("sources"), role="source")["trail"] == "4",
                         "the window has passed",
                     )
                     lan.impair(there, None)
@@ -188,7 +179,7 @@ def test_many_sockets():
         for _ in sources:
             ktap.equal(receiver.recv(10), b"x")
         for host, name, role in ((here, "sources", "source"), (there, "receivers", "peer")):
-            listed = [row["tsi"] for row in table(host, name) if row["role"] == role]
+            listed = [row["tsi"] for row in host.rows(name) if row["role"] == role]
             ktap.equal(len(listed), 80, name)
             ktap.equal(set(listed), wanted, name)
         with here:
@@ -211,7 +202,7 @@ def test_churn():
         def read():
             lines = 0
             while not done.is_set():
-                lines += len(table(here, "sources")) + len(table(there, "receivers"))
+                lines += len(here.rows("sources")) + len(there.rows("receivers"))
             return lines
 
         readers = [pgm.Background(read) for _ in range(2)]

@@ -109,6 +109,12 @@ class Host:
             names, values = (line.split()[1:] for line in table)
         return dict(zip(names, map(int, values), strict=True))
 
+    def rows(self, name):
+        """The rows of /proc/net/pgm/NAME as dictionaries."""
+        with self, open(f"/proc/thread-self/net/pgm/{name}", encoding="ascii") as table:
+            names, *rows = (line.split() for line in table)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
     def sysctl(self, path, value):
         """Writes /proc/sys/PATH as this host sees it."""
         with self, open(f"/proc/sys/{path}", "w", encoding="ascii") as file:
