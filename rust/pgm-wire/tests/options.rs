@@ -41,6 +41,7 @@ fn accepted(name: &str, options: &str) -> Vec<u8> {
 }
 
 // req: OPT-01
+// attack: A-01 A-03
 #[test]
 fn options_start_with_their_length() {
     for area in [
@@ -99,6 +100,7 @@ fn total_length_no_list_can_have() {
 }
 
 // req: OPT-02
+// attack: A-01
 #[test]
 fn the_list_ends_at_opt_end() {
     // Bytes behind the last option are not parsed, not even malformed ones.

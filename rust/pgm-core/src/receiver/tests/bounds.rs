@@ -109,6 +109,27 @@ fn timers_that_expire_together_are_served_in_bounded_steps() {
     assert!(rig.take_naks().len() > 500);
 }
 
+// attack: A-11 A-23
+#[test]
+fn delivery_goes_on_by_itself_where_a_call_reached_its_bound() {
+    let mut rig = joined(largest());
+    // Each is given up when it comes. Nobody asks for anything meanwhile.
+    rig.held = true;
+    for sqn in 1..=1_500 {
+        let fragment = Fragment {
+            first: Sqn::new(sqn),
+            offset: 1,
+            apdu_len: 20,
+        };
+        assert_eq!(rig.fragment(sqn, fragment, 10), Err(Discard::Fragment));
+    }
+    rig.held = false;
+    assert_eq!(rig.rx.poll_deliver(), None);
+    assert!(!rig.rx.is_quiet());
+    rig.wait(Duration::ZERO);
+    assert_eq!(rig.take_out()[1..], [Out::Lost(1, 1_500)]);
+}
+
 // req: OPT-27
 // attack: A-23
 #[test]

@@ -165,6 +165,20 @@ fn proven_sessions_are_not_given_up_for_others() {
     assert_eq!(socket.apdus.last(), Some(&(tsi(2), 2)));
 }
 
+/// To be heard for long is no proof of a source that gave nothing to deliver.
+// attack: A-14
+#[test]
+fn a_source_that_only_announces_itself_proves_nothing() {
+    let mut socket = Socket::new(1);
+    for second in 1..5 {
+        socket.spm(1, second, 5 + second).unwrap();
+        socket.now = socket.now.after(Duration::from_secs(1));
+    }
+    assert!(!socket.peers.is_proven(tsi(1)));
+    socket.odata(2, 0).unwrap();
+    assert_eq!(socket.peers.evicted(), 1);
+}
+
 // attack: A-14
 #[test]
 fn each_session_that_gives_way_is_told_of() {
@@ -411,6 +425,7 @@ fn missing_all_of(count: u32, ceilings: &Ceilings) -> Rig {
     rig
 }
 
+// attack: A-14
 #[test]
 fn what_there_is_no_memory_for_is_not_asked_for() {
     let mut rig = missing_all_of(100, &room(5, 3));

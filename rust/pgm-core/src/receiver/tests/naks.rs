@@ -457,6 +457,7 @@ fn a_list_suspends_every_number_in_it() {
 }
 
 // req: NAK-22 RCV-21
+// attack: A-14 A-15
 #[test]
 fn bulk_loss_is_bounded_in_rate_and_state() {
     let mut rig = joined(config(), 1);

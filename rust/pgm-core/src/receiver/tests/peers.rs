@@ -273,6 +273,7 @@ fn a_source_that_starts_again_is_heard_after_a_while() {
     assert_eq!(out.len(), 70);
 }
 
+// attack: A-14
 #[test]
 fn sessions_that_ended_do_not_count() {
     let mut bus = Bus::new(2);
