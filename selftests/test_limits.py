@@ -32,6 +32,7 @@ DEFAULTS = {
     "pieces_max": 131_072,
     "receive_kib_max": 524_288,
     "send_kib_max": 524_288,
+    "closed_max": 16_384,
 }
 CGROUP = "/sys/fs/cgroup"
 LIMIT = 96 << 20  # of a cgroup
@@ -274,6 +275,42 @@ def test_send_memory():
         with pgm.source(host) as source:
             source.send(bytes(20_000))
             pgm.reset_close(source)
+
+
+@ktap.test
+def test_closed_sources():
+    """closed_max: no descriptor bounds closed sources; one too many breaks its session off, and says so."""
+    # attack: A-14
+    with net.shared() as lan, ceilings(lan.hosts[0], closed_max=2), pgm.listener(lan.hosts[1]) as listening:
+        host = lan.hosts[0]
+
+        def sources():
+            with host, open("/proc/thread-self/net/pgm/sources", encoding="ascii") as table:
+                return table.read().count(f" {pgm.GROUP} {pgm.PORT} ")
+
+        def ends(count):
+            sources = [pgm.source(host, window=(20_000, 3_000, 0)) for _ in range(count)]
+            sessions = []
+            for source in sources:
+                source.send(b"x")
+                sessions.append(pgm.accept(listening)[0])
+                ktap.equal(sessions[-1].recv(10), b"x")
+            for source in sources:
+                source.close()
+            for session in sessions:
+                with session:
+                    try:
+                        ktap.equal(session.recv(10), b"")
+                        yield "FIN"
+                    except ConnectionResetError:
+                        yield "RST"
+
+        cut = host.counters()["SourcesCut"]
+        ktap.equal(list(ends(4)), ["FIN", "FIN", "RST", "RST"])
+        ktap.equal(host.counters()["SourcesCut"] - cut, 2)
+        ktap.equal(sources(), 2)
+        ktap.wait_for(lambda: sources() == 0, "they end")
+        ktap.equal(list(ends(1)), ["FIN"], "their places are free again")
 
 
 @ktap.test(timeout=60)

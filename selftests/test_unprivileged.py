@@ -132,7 +132,7 @@ def in_a_namespace_of_its_own():
             source.send(MESSAGE)
             ktap.equal(bus.recv(100), MESSAGE)
             pgm.reset_close(source)
-    for name, default in (("send_kib_max", 524_288), ("repair_max_ms", 120_000)):
+    for name, default in (("send_kib_max", 524_288), ("repair_max_ms", 120_000), ("closed_max", 16_384)):
         with open(f"/proc/sys/net/pgm/{name}", "w", encoding="ascii") as file:
             file.write(str(default - 1))
         try:

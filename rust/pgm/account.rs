@@ -36,6 +36,8 @@ pub(crate) struct Totals {
     /// Bytes.
     receive: AtomicU64,
     send: AtomicU64,
+    /// Closed sources, which no descriptor bounds.
+    closed: AtomicU64,
 }
 
 /// What one socket holds, as it was posted last.
@@ -45,6 +47,8 @@ pub(crate) struct Account {
     /// Bytes.
     receive: u64,
     send: u64,
+    /// 1 if it is a closed source.
+    closed: u64,
     /// How often NAK states and sessions were refused or given up, for the counters.
     limited: u64,
     evicted: u64,
@@ -72,6 +76,7 @@ fn holdings(sk: &Locked<'_>) -> Account {
         usage,
         receive,
         send: to_send(sk),
+        closed: (sk.closing.is_some() && sk.source.is_some()).into(),
         limited,
         evicted,
         pages: pages(receive),
@@ -107,6 +112,7 @@ impl Totals {
         }
         post(&self.receive, old.receive, new.receive);
         post(&self.send, old.send, new.send);
+        post(&self.closed, old.closed, new.closed);
     }
 }
 
@@ -363,6 +369,18 @@ pub(crate) fn may_keep(
 /// Whether there is room for a data packet of `truesize` bytes, whoever sent it.
 pub(crate) fn has_room(sk: &Locked<'_>, truesize: u32, is_piece: bool) -> bool {
     may_keep(sk, truesize, is_piece, false, false).is_ok()
+}
+
+/// Whether a source may go on after close(). What it holds, no descriptor bounds any more, and nobody who is
+/// killed gives it back.
+pub(crate) fn may_linger(sk: &Locked<'_>) -> bool {
+    let (max, total) = ceiling(sk, &settings::CLOSED_MAX, |totals| &totals.closed);
+    let may = total < max;
+    if !may {
+        // SAFETY: The socket keeps its namespace.
+        unsafe { counters::count(sk.sock(), Counter::SourcesCut, 1) };
+    }
+    may
 }
 
 /// Whether `bytes` more may be held for sending: ENOBUFS if not.

@@ -65,7 +65,10 @@ pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
         // A closed source repairs for the time of its window, and no longer than this: it keeps its
         // namespace and the module in use.
         let repair_max = netns::setting(b::pgm_sock_net(sk), &settings::REPAIR_MAX);
-        lock.closing = Some(timer::now().after(Duration::from_millis(repair_max)));
+        // One too many says RST, once.
+        let cut = lock.source.is_some() && !account::may_linger(&lock);
+        let most = Duration::from_millis(if cut { 0 } else { repair_max });
+        lock.closing = Some(timer::now().after(most));
         listener::drain(&mut lock);
         demux::remove_receiver(lock.as_ptr());
         lock.receive = Receive::Idle;
@@ -76,7 +79,7 @@ pub(crate) unsafe extern "C" fn close(sk: *mut b::sock, timeout: c_long) {
         let abort = b::pgm_sock_flag(sk, b::sock_flags_SOCK_LINGER) && (*sk).sk_lingertime == 0;
         let now = timer::now();
         if let Some(source) = &mut lock.source {
-            if abort {
+            if abort || cut {
                 source.abort(now, 0, true);
             } else {
                 source.fin(now);

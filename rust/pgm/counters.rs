@@ -76,6 +76,8 @@ counters! {
         NakStatesRefused,
         /// Calls of send() that failed because of net.pgm.send_kib_max.
         SendsRefused,
+        /// Sources that close() broke off because of net.pgm.closed_max.
+        SourcesCut,
     }
 }
 

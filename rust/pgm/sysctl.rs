@@ -22,6 +22,7 @@ fn is_guarded(setting: &Setting) -> bool {
         &settings::PIECES_MAX,
         &settings::RECEIVE_KIB_MAX,
         &settings::SEND_KIB_MAX,
+        &settings::CLOSED_MAX,
     ]
     .iter()
     .any(|guarded| guarded.place() == setting.place())

@@ -192,6 +192,8 @@ settings! {
         "receive windows and queues of all sockets";
     SEND_KIB_MAX: "all send memory", "send_kib_max", Kib, 64, 1_073_741_824, 524_288,
         "transmit windows and unfinished messages of all sockets";
+    CLOSED_MAX: "all closed sources", "closed_max", Count, 1, 1_048_576, 16_384,
+        "closed sources that go on repairing";
 }
 
 /// A value for each setting: the defaults of a namespace, or what a socket was told.

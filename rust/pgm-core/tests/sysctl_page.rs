@@ -27,7 +27,7 @@ A socket takes its settings from its namespace when it is created, and a session
 is written here changes the sockets made from then on. ``repair_max_ms`` is read when a source is closed.
 Where a socket option has the same setting (pgm(7) has the option's name), the option wins.
 
-The last five are ceilings: they hold at once, for all sockets of the namespace together. What is held above
+The last six are ceilings: they hold at once, for all sockets of the namespace together. What is held above
 a new ceiling stays. A session that is not proven, one that has delivered no data or is younger than a second,
 gets no more than the first half of ``nak_states_max``, ``pieces_max`` and ``receive_kib_max``; the packet that
 delivery waits for in a proven one may exceed the latter two by an eighth. design.rst says why.
