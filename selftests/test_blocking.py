@@ -259,6 +259,25 @@ def test_bad_memory_of_one_reader():
                 ktap.equal(bus.recv(10), b"next")
 
 
+@ktap.test(variants=(variant.V4,))
+def test_message_of_another_sender():
+    """A message that no longer fits behind the pieces of another thread's fails, and leaves those alone."""
+    with net.shared() as lan, pgm.datagram(lan.hosts[1]) as bus:
+        source = slow_source(lan.hosts[0])
+        count = fill(source)
+        limit = pgm.get_int(source, pgm.PGM_MSGSIZE_MAX)
+        large = ctypes.create_string_buffer(limit)
+        sleeper = pgm.Background(call, "send", source.fileno(), large, limit, 0)
+        ktap.wait_for(sleeper.sleeps, "it waits for room")
+        time.sleep(0.1)  # or for Python
+        source.send(b"piece", socket.MSG_MORE)
+        ktap.equal(sleeper.result(), (-1, errno.EMSGSIZE))
+        source.send(b"and end")
+        got = [bus.recv(1 << 17) for _ in range(count + 1)]
+        ktap.equal(got, [bytes(1000)] * count + [b"pieceand end"])
+        pgm.reset_close(source)
+
+
 @ktap.test
 def test_senders_share_a_source():
     """Threads that send at once: no message is torn, each arrives once."""

@@ -73,6 +73,11 @@ impl Cork {
 
     /// What `len` more bytes are. A message above `limit` is dropped as a whole.
     pub(crate) fn part(&mut self, len: u32, more: bool, limit: u32) -> Result<Part> {
+        self.look(len, more, limit).inspect_err(|_| self.clear())
+    }
+
+    /// As [`Cork::part`], but a message of others is not dropped.
+    pub(crate) fn look(&self, len: u32, more: bool, limit: u32) -> Result<Part> {
         let total = self.len().saturating_add(len);
         let bound = if self.boundary == 0 {
             limit
@@ -80,7 +85,6 @@ impl Cork {
             self.boundary
         };
         if total > bound || bound > limit {
-            self.clear();
             return Err(EMSGSIZE);
         }
         let ends = match self.boundary {

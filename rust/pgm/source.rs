@@ -332,7 +332,7 @@ unsafe fn send(sk: &mut UserLock<'_>, msg: *mut b::msghdr, len: usize) -> Result
             link::follow(sk, now)?;
         }
         // While this thread slept, another one may have changed the message, or the MTU changed.
-        if sk.cork.part(len, flags & b::MSG_MORE != 0, limit) != Ok(part)
+        if sk.cork.look(len, flags & b::MSG_MORE != 0, limit)? != part
             || sk.cork.len() != gathered
             || fragments_of(sk, total) != fragments
         {
