@@ -276,3 +276,30 @@ fn nothing_stays_in_memory() {
     }
     assert!(held() - before < 16_000, "{} bytes", held() - before);
 }
+
+// req: RCV-01
+#[test]
+fn only_data_of_the_session_passes() {
+    let mut rig = Rig::new();
+    rig.spm(0, u32::MAX).unwrap();
+    rig.odata(0).unwrap();
+    let body = DataBody {
+        sqn: Sqn::new(1),
+        trail: Sqn::new(0),
+    };
+    let bytes = bytes(TSI, &Repr::Odata(body, DataOptions::default()), 10);
+    let packet = Packet::parse(&bytes).unwrap();
+    let others: [fn(&mut Packet<'_>); 5] = [
+        |packet| packet.header.gsi = Gsi([9; 6]),
+        |packet| packet.header.sport += 1,
+        |packet| packet.header.dport += 1,
+        |packet| packet.header.parity = true,
+        |packet| packet.body = Body::Spmr,
+    ];
+    for other in others {
+        let mut other_packet = packet;
+        other(&mut other_packet);
+        assert!(!rig.rx.expects(&other_packet) && !rig.rx.follows(&other_packet));
+    }
+    assert!(rig.rx.expects(&packet) && rig.rx.follows(&packet));
+}

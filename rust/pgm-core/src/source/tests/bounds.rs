@@ -102,3 +102,28 @@ fn a_flood_of_forged_naks_leaves_data_its_half_of_the_rate() {
     assert!(ncfs <= 2_100_000, "{ncfs}");
     assert!(refused > 30_000, "{refused}");
 }
+
+// req: SRC-18
+// attack: A-15
+#[test]
+fn a_flood_of_naks_gets_no_more_ncfs_than_their_rate() {
+    let mut config = config();
+    config.rate = 100_000_000;
+    config.window_sqns = 16_384;
+    config.queue_bytes = 1_000_000;
+    let mut bench: Bench = Bench::new(config);
+    let sqns: Vec<Sqn> = (0..16_000).map(|_| bench.push(&[0; 10])).collect();
+    bench.run_for(200);
+    assert_eq!(Some(&bench.source.lead()), sqns.last());
+    bench.source.set_rate(bench.now, 1_000_000);
+    // 100,000 NAKs a second, each for another packet.
+    let mut ncfs = 0;
+    for sqn in sqns {
+        let _ = bench.nak(&[sqn]);
+        let sent = bench.drain();
+        ncfs += of_kind(&sent, Ncf).iter().map(|ncf| ncf.bytes).sum::<u64>();
+        bench.now = bench.now.after(Duration::from_micros(10));
+    }
+    // 1 MB/s for 160 ms, 20 ms of it at once, and the last one.
+    assert!((175_000..=180_100).contains(&ncfs), "{ncfs}");
+}

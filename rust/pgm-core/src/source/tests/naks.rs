@@ -156,6 +156,7 @@ fn rdata_bears_the_trail_of_now_and_the_options_of_then() {
 }
 
 // req: SRC-23 TXW-02
+// attack: A-15
 #[test]
 fn outside_the_window_there_is_an_ncf_but_no_repair() {
     let (mut bench, sqns) = sent(5);
@@ -287,7 +288,23 @@ fn what_a_source_does_not_take_is_refused() {
     assert!(bench.drain().is_empty());
 }
 
+/// Or whoever asks for it again and again would keep it from others.
+// req: SRC-20
+// attack: A-15
+#[test]
+fn a_repair_that_waits_keeps_its_place() {
+    let (mut bench, sqns) = sent(5);
+    for sqn in [3, 1, 3] {
+        let _ = bench.nak(&[sqns[sqn]]);
+        bench.now = at(bench.now.nanos() / MS + 2);
+    }
+    let repairs = of_kind(&bench.run_for(10), Rdata);
+    let order: Vec<_> = repairs.iter().map(|sent| sent.data().0).collect();
+    assert_eq!(order, [sqns[3], sqns[1]]);
+}
+
 // req: SRC-18 SRC-27
+// attack: A-14 A-15
 #[test]
 fn pending_confirmations_are_bounded() {
     let (mut bench, sqns) = sent(100);
