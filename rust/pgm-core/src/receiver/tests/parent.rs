@@ -88,6 +88,7 @@ fn many_lost_spms_are_no_leap() {
 }
 
 // req: SEC-01
+// attack: A-06 A-15
 #[test]
 fn paths_do_not_flap() {
     let mut rig = started();

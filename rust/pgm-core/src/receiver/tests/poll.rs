@@ -231,6 +231,9 @@ fn forged_polls_do_not_amplify() {
     rig.wait(ms(250));
     rig.sent.clear();
     ask(&mut rig, poll(7, 1)).unwrap();
+    // Or it would be refused because one answer waits already.
+    rig.wait(ms(1000));
+    assert_eq!(answers(&mut rig), [(7, 1)]);
     for path in [
         GROUP,
         Addr::V4([0; 4]),

@@ -50,6 +50,7 @@ fn naks_go_to_the_latest_path() {
 }
 
 // req: RCV-10
+// attack: A-15
 #[test]
 fn a_path_that_is_no_address_of_a_node_is_not_used() {
     let mut rig = Rig::new();
