@@ -259,6 +259,31 @@ def never_answered(generate):
 
 
 @ktap.test
+def test_many_options():
+    """Header and options of 512 bytes are taken; more, up to 16 long options, is dropped and counted."""
+    # attack: A-01
+    with net.shared(3) as lan, Attacker(lan) as attacker:
+        two = lan.hosts[1]
+        own = wire.Session(attacker.host.address, pgm.GROUP, pgm.PORT, gsi=GSI)
+        unknown = [wire.option(0x33, bytes(size)) for size in (248, 228)]
+        with pgm.datagram(two) as bus:
+            attacker.send(own.spm(0, 1, 0), pgm.GROUP)
+            ktap.wait_for(lambda: two.counters()["InSpm"], "the session is known")
+            attacker.send(own.data(wire.ODATA, 1, 1, b"at the bound", *unknown), pgm.GROUP)
+            ktap.equal(bus.recv(100), b"at the bound")
+            before = two.counters()["InDiscardOptions"]
+            for count, items in enumerate(([*unknown, wire.option(0x33)], unknown[:1] * 16), 1):
+                for kind in (wire.ODATA, wire.RDATA):
+                    attacker.send(own.data(kind, 2, 1, b"beyond", *items), pgm.GROUP)
+                dropped = before + 2 * count
+                ktap.wait_for(
+                    lambda wanted=dropped: two.counters()["InDiscardOptions"] == wanted, "dropped"
+                )
+            attacker.send(own.data(wire.ODATA, 2, 1, b"plain"), pgm.GROUP)
+            ktap.equal(bus.recv(100), b"plain")
+
+
+@ktap.test
 def test_naks_of_other_sessions():
     """A source answers NAKs for its own session, source address and group only."""
     # req: SRC-16 SRC-24
