@@ -313,6 +313,45 @@ def test_closed_sources():
         ktap.equal(list(ends(1)), ["FIN"], "their places are free again")
 
 
+@ktap.test
+def test_receive_buffer():
+    """What nobody reads takes SO_RCVBUF, repairs that wait for an older one twice that; then the oldest comes in still."""
+    # attack: A-14
+    with receiver() as (host, sock, probe):
+        source, last, slack = probe.source(), 401, 8 << 10
+        prove(sock, source)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        limit = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+        def fill(send, numbers, bound):
+            def dropped():
+                return host.counters()["InDiscardReceiveBuffer"] - before
+
+            before = host.counters()["InDiscardReceiveBuffer"]
+            for n in numbers:
+                send(n, b"%d" % n + bytes(1_000))
+            ktap.wait_for(dropped, "no more fits")
+            rows = host.rows("receivers")
+            held = sum(int(row["memory"]) for row in rows if row["role"] == "datagram")
+            assert bound - slack < held <= bound + slack, f"{held} bytes, wanted {bound}"
+
+        def read(first):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    ktap.equal(sock.recv(2_000, socket.MSG_DONTWAIT), b"%d" % first + bytes(1_000))
+                    first += 1
+            return first
+
+        fill(source.odata, range(2, last), limit)
+        first = read(2)
+        source.spm(0, last)
+        fill(source.rdata, range(first + 1, last), 2 * limit)
+        ktap.equal(read(first), first, "one is missing before all others")
+        source.rdata(first, b"%d" % first + bytes(1_000))
+        for n in range(first, first + (first - 2) * 3 // 2):
+            ktap.equal(sock.recv(2_000), b"%d" % n + bytes(1_000))
+
+
 @ktap.test(timeout=60)
 def test_made_up_sessions():
     """Hundreds of TSIs cost no more than the table, and no message of a real source."""

@@ -284,6 +284,40 @@ def test_many_options():
 
 
 @ktap.test
+def test_unicast_to_receivers():
+    """What a source sends to one host alone reaches no receiver, of a session that it has or not."""
+    # attack: A-06
+    with net.shared(3) as lan, Attacker(lan) as attacker:
+        two = lan.hosts[1]
+        known, other = (
+            wire.Session(attacker.host.address, pgm.GROUP, pgm.PORT, gsi=gsi)
+            for gsi in (GSI, bytes(reversed(GSI)))
+        )
+        with pgm.datagram(two) as bus:
+            for number, said in (1, b"one"), (2, b"two"):
+                before = two.counters()["InDiscardNoSocket"]
+                attacker.send(known.data(wire.ODATA, number, 1, said), pgm.GROUP)
+                ktap.equal(bus.recv(100), said)
+                forged = [
+                    packet
+                    for session in (known, other)
+                    for packet in (
+                        session.spm(7, 1, number),
+                        session.spm(8, 1, number, wire.option(wire.OPT_FIN)),
+                        session.data(wire.ODATA, number + 1, 1, b"forged"),
+                        session.data(wire.RDATA, number + 1, 1, b"forged"),
+                    )
+                ]
+                for packet in forged:
+                    attacker.send(packet, two.address)
+                ktap.wait_for(
+                    lambda: two.counters()["InDiscardNoSocket"] == before + len(forged),
+                    "they are dropped",
+                )
+                ktap.equal(select.select([bus], [], [], 0)[0], [], "something was delivered")
+
+
+@ktap.test
 def test_naks_of_other_sessions():
     """A source answers NAKs for its own session, source address and group only."""
     # req: SRC-16 SRC-24
